@@ -1,0 +1,25 @@
+"""Apache Kafka's own Java producer, consumer and admin client, of several releases."""
+
+from harness import java, proc
+from harness.case import ClientCase
+
+
+class JavaClient(ClientCase):
+    def __init__(self, version):
+        self.name = f"java-{version}"
+        self.version = version
+
+    def install(self, log):
+        java.install(self.version, log)
+
+    def before(self, address, topic):
+        self.call("before", address, topic)
+
+    def after(self, address, topic):
+        self.call("after", address, topic, "0")
+
+    def call(self, *arguments):
+        proc.run(java.command(self.version, "Interop", *arguments), self.log(), timeout=120)
+
+
+CASES = [JavaClient(version) for version in ("3.3.2", "3.9.2", "4.3.1")]

@@ -1,0 +1,24 @@
+import java.util.Arrays;
+
+/** The Java half of the suite: one program, whose first argument says what to do. */
+public class Interop {
+    public static void main(String[] args) throws Exception {
+        String[] rest = Arrays.copyOfRange(args, 1, args.length);
+        switch (args[0]) {
+            case "before" -> Scenario.before(rest[0], rest[1]);
+            case "after" -> Scenario.after(rest[0], rest[1], Integer.parseInt(rest[2]));
+            case "all" -> Scenario.all(rest[0], rest[1], Integer.parseInt(rest[2]));
+            case "shapes" -> Shapes.make(rest[0], rest[1]);
+            case "crash-produce" -> Crash.produce(rest[0], rest[1], Integer.parseInt(rest[2]));
+            case "crash-check" -> Crash.check(rest[0], rest[1], Integer.parseInt(rest[2]));
+            default -> throw new IllegalArgumentException("unknown command " + args[0]);
+        }
+        System.out.println("OK");
+    }
+
+    static void check(boolean holds, String otherwise) {
+        if (!holds) {
+            throw new IllegalStateException(otherwise);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+"""The broker under test: one combined node, Ottla or the real Apache Kafka."""
+
+import os
+import random
+import signal
+import socket
+import struct
+import subprocess
+import time
+
+from . import java, places, proc
+
+APACHE_KAFKA = "4.3.1"
+CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"
+PORTS = range(21000, 22000)
+START_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 60
+
+
+def kind_under_test():
+    kind = os.environ.get("OTTLA_BROKER", "ottla")
+    if kind not in ("ottla", "apache-kafka"):
+        raise SystemExit(f"OTTLA_BROKER={kind}: say ottla or apache-kafka")
+    return kind
+
+
+def free_port():
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
+    raise proc.Failed(f"no free port from {PORTS.start} to {PORTS.stop - 1}")
+
+
+class Broker:
+    """A data directory and the process that serves it. Formatted when made, started by `start`."""
+
+    def __init__(self, name, overrides=None):
+        self.directory = places.work() / name
+        self.directory.mkdir(parents=True)
+        self.data = self.directory / "data"
+        self.log = self.directory / "broker.log"
+        self.config = self.directory / "server.properties"
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self.kind = kind_under_test()
+        self.process = None
+        controller = free_port()
+        settings = {
+            "process.roles": "broker,controller",
+            "node.id": 1,
+            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": f"PLAINTEXT://{self.address}",
+            "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "log.dirs": self.data,
+            "num.partitions": 3,
+            "group.initial.rebalance.delay.ms": 0,
+            # One node holds every replica, and few partitions of the internal topics start faster.
+            "offsets.topic.num.partitions": 4,
+            "offsets.topic.replication.factor": 1,
+            "transaction.state.log.num.partitions": 4,
+            "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.min.isr": 1,
+            "share.coordinator.state.topic.num.partitions": 4,
+            "share.coordinator.state.topic.replication.factor": 1,
+            "share.coordinator.state.topic.min.isr": 1,
+            **(overrides or {}),
+        }
+        self.config.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+        self.format()
+
+    def format(self):
+        arguments = ["format", "-t", CLUSTER_ID, "-c", self.config]
+        if self.kind == "ottla":
+            command = [places.REPOSITORY / "bin" / "kafka-storage.sh", *arguments]
+        else:
+            command = java.command(APACHE_KAFKA, "kafka.tools.StorageTool", *arguments)
+        proc.run(command, self.log, timeout=60)
+
+    def start(self, kind=None):
+        """Starts what is under test (or `kind`) on the directory and waits until it answers."""
+        if (kind or self.kind) == "ottla":
+            command = [ottla(), "server-start", self.config]
+        else:
+            flags = ["-Xmx512m", "-XX:+UseSerialGC", "-Dkafka.log.level=INFO"]
+            command = java.command(APACHE_KAFKA, "kafka.Kafka", self.config, flags=flags)
+        self.process = proc.start(command, self.log)
+        until = time.monotonic() + START_TIMEOUT_S
+        while not answers(self.port):
+            if self.process.poll() is not None:
+                raise proc.Failed(f"the broker ended with {self.process.returncode}; end of {self.log}:\n{proc.tail(self.log)}")
+            if time.monotonic() > until:
+                self.kill()
+                raise proc.Failed(f"the broker did not answer in {START_TIMEOUT_S} s; end of {self.log}:\n{proc.tail(self.log)}")
+            time.sleep(0.05)
+
+    def stop(self):
+        """SIGTERM, as an operator stops it. It must end by itself."""
+        process, self.process = self.process, None
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            proc.kill_group(process)
+            process.wait()
+            raise proc.Failed(f"SIGTERM did not stop the broker in {STOP_TIMEOUT_S} s; end of {self.log}:\n{proc.tail(self.log)}") from None
+        # A JVM that SIGTERM ends says 143.
+        if process.returncode not in (0, 143):
+            raise proc.Failed(f"stopped by SIGTERM, the broker ended with {process.returncode}; end of {self.log}:\n{proc.tail(self.log)}")
+
+    def kill(self):
+        """kill -9."""
+        if self.process:
+            process, self.process = self.process, None
+            proc.kill_group(process)
+            process.wait()
+
+
+def ottla():
+    binary = places.TARGET / "release" / "ottla"
+    if not binary.exists():
+        raise proc.Failed(f"{binary} is missing: run `cargo build --release` first, or set OTTLA_BROKER=apache-kafka")
+    return binary
+
+
+def answers(port):
+    """Whether a broker answers ApiVersions (version 0) there."""
+    request = struct.pack(">hhih", 18, 0, 7, 4) + b"wait"
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+            connection.sendall(struct.pack(">i", len(request)) + request)
+            reply = connection.recv(10)
+            return len(reply) >= 10 and reply[4:10] == struct.pack(">ih", 7, 0)
+    except OSError:
+        return False
