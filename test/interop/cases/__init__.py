@@ -1,5 +1,5 @@
 """Every case, in the order in which they run."""
 
-from . import java_client, python_clients
+from . import go_clients, java_client, node_client, python_clients
 
-ALL = [*java_client.CASES, *python_clients.CASES]
+ALL = [*java_client.CASES, *python_clients.CASES, *go_clients.CASES, *node_client.CASES]
