@@ -4,7 +4,7 @@
 //! run is a function of its seed.
 
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -153,7 +153,7 @@ pub trait DiskFile: Send + Sync {
     /// Data and length are durable when this returns.
     fn sync(&self) -> io::Result<()>;
     /// For `sendfile`; `None` where the file is not one of the kernel's.
-    fn raw_fd(&self) -> Option<RawFd>;
+    fn as_fd(&self) -> Option<BorrowedFd<'_>>;
 }
 
 /// A stretch of an open file, to be sent without being read into memory first.

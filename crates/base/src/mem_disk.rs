@@ -3,7 +3,7 @@
 use crate::env::{DirEntry, Disk, DiskFile, DiskLock, OpenMode, Space};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -182,7 +182,7 @@ impl DiskFile for MemFile {
         Ok(())
     }
 
-    fn raw_fd(&self) -> Option<RawFd> {
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
         None
     }
 }

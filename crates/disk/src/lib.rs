@@ -7,7 +7,7 @@ mod lock;
 use ottla_base::{DirEntry, Disk, DiskFile, DiskLock, OpenMode, Space};
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -148,8 +148,8 @@ impl DiskFile for RealFile {
         self.0.sync_data()
     }
 
-    fn raw_fd(&self) -> Option<RawFd> {
-        Some(self.0.as_raw_fd())
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.0.as_fd())
     }
 }
 

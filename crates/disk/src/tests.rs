@@ -35,7 +35,7 @@ fn reads_and_writes_at_positions() {
     file.set_len(3).unwrap();
     assert_eq!(disk.open(&path, OpenMode::Create).unwrap().len().unwrap(), 3);
     assert_eq!(disk.open(&path, OpenMode::Truncate).unwrap().len().unwrap(), 0);
-    assert!(file.raw_fd().is_some());
+    assert!(file.as_fd().is_some());
 }
 
 #[test]
