@@ -1,13 +1,7 @@
 //! What a log needs to know of its topic's configuration.
 
+use ottla_wire::records::TimestampType;
 use std::fmt;
-
-/// `message.timestamp.type` (KIP-32).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TimestampType {
-    CreateTime,
-    LogAppendTime,
-}
 
 /// `compression.type` (KIP-390 for the levels).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,11 +7,14 @@ mod error;
 mod files;
 mod index;
 mod names;
+mod producer;
 
 pub use cached_file::FileCache;
-pub use config::{CleanupPolicy, CompressionType, LogConfig, TimestampType};
+pub use config::{CleanupPolicy, CompressionType, LogConfig};
 pub use epochs::{EpochEntry, LeaderEpochs};
 pub use error::{LogError, RecordError, Result};
 pub use files::meta_properties::MetaProperties;
-pub use index::AbortedTxn;
 pub use files::{checkpoint, clean_shutdown, partition_metadata};
+pub use index::AbortedTxn;
+pub use ottla_wire::records::TimestampType;
+pub use producer::{AppendOrigin, BatchMetadata, ProducerInfo, ProducerStateConfig, TxnVersion, VerificationGuard};
