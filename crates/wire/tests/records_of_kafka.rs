@@ -104,6 +104,7 @@ fn kafkas_batches_pass_our_checks() {
             assert_eq!(validate_batch_bytes(&batch.bytes), Ok(batch.header), "{name}");
             let payload = batch.decompressed_payload(1 << 20).unwrap();
             let summary = check_records(&batch.header, &payload).unwrap();
+            assert_eq!(check_batch(&batch.header, &batch.bytes, &mut Vec::new(), 1 << 20), Ok(summary), "{name}");
             let empty = batch.header.records_count == 0;
             assert!(summary.max_timestamp == batch.header.max_timestamp || empty, "{name}");
         }
@@ -235,4 +236,33 @@ fn lz4_and_its_levels_agree_with_kafkas() {
         let payload = batch.decompressed_payload(1 << 20).unwrap();
         assert_eq!(compress(Compression::Lz4, level, &payload).unwrap(), batch.payload(), "{name}");
     }
+}
+
+/// Some versions of librdkafka left the offset of the compressed message at 0.
+#[test]
+fn a_compressed_message_with_offset_0_counts_from_0() {
+    let mut bytes = vector("v1-gzip").to_vec();
+    let offsets = |bytes: &[u8]| -> Vec<i64> {
+        let batch = Batch::parse(&Bytes::copy_from_slice(bytes)).unwrap();
+        batch.records().map_or(vec![], |records| records.map(|record| record.unwrap().offset).collect())
+    };
+    assert_eq!(offsets(&bytes), [100, 101, 102, 103, 104]);
+    set_legacy_offset(&mut bytes, 0);
+    assert_eq!(offsets(&bytes), [0, 1, 2, 3, 4]);
+    // The last of five cannot be at 3.
+    set_legacy_offset(&mut bytes, 3);
+    assert_eq!(offsets(&bytes), []);
+}
+
+fn set_legacy_offset(bytes: &mut [u8], offset: i64) {
+    bytes[..8].copy_from_slice(&offset.to_be_bytes());
+}
+
+/// Kafka's writer of format 0 computes it over the wrong bytes.
+#[test]
+fn lz4_header_checksums_of_format_0_are_wrong() {
+    let batch = Batch::parse(&vector("v0-lz4")).unwrap();
+    let value = batch.bytes.slice(LOG_OVERHEAD + RECORD_OVERHEAD_V0..);
+    assert!(decompress_for(MAGIC_V0, Compression::Lz4, &value, 1000).is_ok());
+    assert!(decompress_for(MAGIC_V1, Compression::Lz4, &value, 1000).is_err());
 }

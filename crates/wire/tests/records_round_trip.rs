@@ -86,10 +86,13 @@ proptest! {
         prop_assert_eq!(summary.consecutive_offsets, header.last_offset_delta as usize == expected.len() - 1);
         let keyless = expected.iter().position(|record| record.key.is_none());
         prop_assert_eq!(summary.first_without_key, keyless.map(|index| index as u32));
+        let mut scratch = vec![1; 10];
+        prop_assert_eq!(check_batch(&header, &bytes, &mut scratch, payload.len()), Ok(summary));
         if codec.0 != Compression::None {
             let too_small = batch.decompressed_payload(payload.len() - 1);
             let too_large = RecordsError::TooLarge { codec: codec.0, limit: payload.len() - 1 };
-            prop_assert_eq!(too_small, Err(too_large));
+            prop_assert_eq!(too_small, Err(too_large.clone()));
+            prop_assert_eq!(check_batch(&header, &bytes, &mut scratch, payload.len() - 1), Err(too_large));
         }
     }
 
@@ -147,8 +150,12 @@ proptest! {
                     if record.is_err() { break }
                 }
             }
-            if let Ok(payload) = batch.decompressed_payload(1 << 20) {
-                let _ = check_records(&batch.header, &payload);
+            if let Ok(payload) = batch.decompressed_payload(1 << 20) && batch.header.magic == 2 {
+                let whole = check_records(&batch.header, &payload);
+                let streamed = check_batch(&batch.header, &batch.bytes, &mut Vec::new(), 1 << 20);
+                // Neither looks into a batch that counts no records.
+                let empty = batch.header.records_count == 0;
+                prop_assert!(empty || whole.is_ok() == streamed.is_ok(), "{:?} {:?}", whole, streamed);
             }
         }
         let borrowed: Vec<_> = headers(&bytes).map(|item| item.map(|(header, _)| header)).collect();
@@ -176,6 +183,16 @@ proptest! {
 }
 
 #[test]
+fn joined_gzip_members_read_as_one_and_garbage_behind_them_is_ignored() {
+    let mut joined = compress(Compression::Gzip, None, b"one, ").unwrap();
+    joined.extend(compress(Compression::Gzip, Some(9), b"two").unwrap());
+    joined.extend(b"garbage");
+    assert_eq!(decompress(Compression::Gzip, &joined, 8).unwrap(), b"one, two");
+    let too_large = RecordsError::TooLarge { codec: Compression::Gzip, limit: 7 };
+    assert_eq!(decompress(Compression::Gzip, &joined, 7), Err(too_large));
+}
+
+#[test]
 fn iteration_stops_before_a_batch_that_is_cut_off() {
     let mut bytes = Vec::new();
     for offset in 0..3 {
@@ -196,6 +213,28 @@ fn iteration_stops_before_a_batch_that_is_cut_off() {
     assert!(matches!(iter.next(), Some(Err(RecordsError::InvalidSize { size: 12, .. }))));
     assert!(iter.next().is_none());
     assert_eq!(iter.consumed(), 2 * size);
+}
+
+#[test]
+fn recompression_keeps_all_but_the_codec() {
+    for from in Compression::ALL {
+        for to in Compression::ALL {
+            let mut builder = BatchBuilder::new(5).compression(from, None).producer(1, 2, 3).leader_epoch(4);
+            for i in 0..50 {
+                builder.append(1000 - i, Some(b"key"), Some(&[b'v'; 300]), &[]).unwrap();
+            }
+            let before = Batch::parse(&builder.build()).unwrap();
+            let bytes = recompress(&before.header, &before.bytes, to, None, 1 << 20).unwrap();
+            let after = Batch { header: validate_batch_bytes(&bytes).unwrap(), bytes: bytes.into() };
+            assert_eq!(after.header.compression(), Ok(to));
+            assert_eq!(read(&after), read(&before));
+            let BatchHeader { batch_length, crc, attributes, .. } = after.header;
+            assert_eq!(after.header, BatchHeader { batch_length, crc, attributes, ..before.header });
+            let limit = 50 * 300;
+            let too_large = RecordsError::TooLarge { codec: from, limit };
+            assert_eq!(recompress(&before.header, &before.bytes, to, None, limit), Err(too_large));
+        }
+    }
 }
 
 #[test]
@@ -239,6 +278,60 @@ fn the_builder_refuses_what_the_format_cannot_hold() {
     assert!(compress(Compression::Gzip, Some(10), b"").is_err());
     assert!(compress(Compression::Lz4, Some(0), b"").is_err());
     assert!(compress(Compression::Zstd, Some(23), b"").is_err());
+}
+
+/// Records beyond what the walk holds as a whole, whose parts straddle the pieces of every codec.
+#[test]
+fn large_records_are_walked_in_pieces() {
+    let text: Vec<u8> = (0..700_000u64).map(|i| b"etaoin shrdlu"[(i / 50 * i % 13) as usize]).collect();
+    for codec in Compression::ALL {
+        let mut builder = BatchBuilder::new(7).compression(codec, None);
+        let headers: Vec<Header> = (0..30_000).map(|i| Header::new(format!("h{i}"), None)).collect();
+        builder.append(10, Some(b"small"), Some(b"small"), &[]).unwrap();
+        builder.append(30, Some(&text), None, &[]).unwrap();
+        builder.append(20, None, Some(&text[..65_530]), &headers[..1]).unwrap();
+        builder.append(25, None, Some(&text[..600_000]), &headers).unwrap();
+        builder.append(5, Some(b""), Some(b"small"), &headers[..2]).unwrap();
+        let size = builder.estimated_size() - RECORD_BATCH_OVERHEAD;
+        let bytes = builder.build();
+        let batch = Batch::parse(&bytes).unwrap();
+        let mut scratch = Vec::new();
+        let summary = check_batch(&batch.header, &bytes, &mut scratch, size).unwrap();
+        let expected = RecordsSummary {
+            max_timestamp: 30,
+            offset_of_max_timestamp: 8,
+            min_timestamp: 5,
+            consecutive_offsets: true,
+            first_without_key: Some(2),
+            size_in_bytes: size,
+        };
+        assert_eq!(summary, expected, "{}", codec.name());
+        assert_eq!(check_records(&batch.header, &batch.decompressed_payload(size).unwrap()), Ok(expected));
+
+        // One record less and one more than there are.
+        for records_count in [4, 6] {
+            let header = BatchHeader { records_count, ..batch.header };
+            let result = check_batch(&header, &bytes, &mut scratch, size);
+            assert!(matches!(result, Err(RecordsError::InvalidRecord { .. })), "{result:?}");
+        }
+    }
+}
+
+#[test]
+fn a_thousandfold_batch_is_checked_in_little_memory() {
+    let zeros = vec![0; 1 << 20];
+    for codec in [Compression::Gzip, Compression::Lz4, Compression::Zstd, Compression::Snappy] {
+        let mut builder = BatchBuilder::new(0).compression(codec, None);
+        for _ in 0..32 {
+            builder.append(0, None, Some(&zeros), &[]).unwrap();
+        }
+        let bytes = builder.build();
+        let header = validate_batch_bytes(&bytes).unwrap();
+        let mut scratch = Vec::new();
+        let summary = check_batch(&header, &bytes, &mut scratch, 1 << 30).unwrap();
+        assert!(summary.size_in_bytes > 32 << 20);
+        assert!(scratch.capacity() <= 256 << 10, "{}: {}", codec.name(), scratch.capacity());
+    }
 }
 
 #[test]

@@ -167,12 +167,12 @@ impl BatchBuilder {
     ) -> Result<(), RecordsError> {
         let offset_delta = self.offset_delta(offset)?;
         if timestamp < 0 && timestamp != NO_TIMESTAMP {
-            return Err(RecordsError::CannotAppend(format!("its timestamp is {timestamp}")));
+            return Err(RecordsError::CannotAppend(format!("a record has the timestamp {timestamp}")));
         }
         let timestamp_delta = timestamp.wrapping_sub(self.base_timestamp.unwrap_or(timestamp));
         let size = record_size(offset_delta, timestamp_delta, key, value, headers);
         if size.saturating_add(self.buffer.len()) > i32::MAX as usize {
-            return Err(RecordsError::CannotAppend(format!("the batch would have more than {} bytes", i32::MAX)));
+            return Err(RecordsError::CannotAppend(format!("it would have more than {} bytes", i32::MAX)));
         }
         self.base_timestamp.get_or_insert(timestamp);
         write_record(&mut self.buffer, offset_delta, timestamp_delta, key, value, headers);
@@ -207,11 +207,11 @@ impl BatchBuilder {
     fn offset_delta(&self, offset: i64) -> Result<i32, RecordsError> {
         if self.last_offset.is_some_and(|last| offset <= last) || offset < self.base_offset {
             let after = self.last_offset.unwrap_or(self.base_offset);
-            return Err(RecordsError::CannotAppend(format!("its offset {offset} does not follow {after}")));
+            return Err(RecordsError::CannotAppend(format!("offset {offset} does not follow {after}")));
         }
         i32::try_from(offset.wrapping_sub(self.base_offset)).map_err(|_| {
             let base = self.base_offset;
-            RecordsError::CannotAppend(format!("its offset {offset} is too far from the base offset {base}"))
+            RecordsError::CannotAppend(format!("offset {offset} is too far from the base offset {base}"))
         })
     }
 

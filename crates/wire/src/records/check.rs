@@ -1,8 +1,9 @@
 //! What the leader checks of a batch that a client produced.
 
-use super::RecordsError;
-use super::header::{BatchHeader, MAGIC_V2, NO_TIMESTAMP};
+use super::header::{BatchHeader, MAGIC_V2, NO_TIMESTAMP, RECORDS_OFFSET};
 use super::record::RecordView;
+use super::stream::{Outline, RecordStream};
+use super::{Compression, RecordsError};
 
 /// What there is to know of a batch's records without keeping them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,34 @@ pub struct RecordsSummary {
     pub first_without_key: Option<u32>,
     /// Of the records, decompressed, in bytes.
     pub size_in_bytes: usize,
+}
+
+impl RecordsSummary {
+    fn new() -> RecordsSummary {
+        RecordsSummary {
+            max_timestamp: NO_TIMESTAMP,
+            offset_of_max_timestamp: -1,
+            min_timestamp: NO_TIMESTAMP,
+            consecutive_offsets: true,
+            first_without_key: None,
+            size_in_bytes: 0,
+        }
+    }
+
+    fn add(&mut self, header: &BatchHeader, index: u32, record: Outline) {
+        self.consecutive_offsets &= i64::from(record.offset_delta) == i64::from(index);
+        if !record.has_key && self.first_without_key.is_none() {
+            self.first_without_key = Some(index);
+        }
+        let timestamp = header.record_timestamp(record.timestamp_delta);
+        if timestamp > self.max_timestamp {
+            self.max_timestamp = timestamp;
+            self.offset_of_max_timestamp = header.base_offset.wrapping_add(i64::from(record.offset_delta));
+        }
+        if timestamp != NO_TIMESTAMP && (self.min_timestamp == NO_TIMESTAMP || timestamp < self.min_timestamp) {
+            self.min_timestamp = timestamp;
+        }
+    }
 }
 
 /// Of a batch in a Produce request: it counts as many records as offsets and at least one, is no
@@ -51,29 +80,39 @@ pub fn check_client_header(header: &BatchHeader) -> Result<(), RecordsError> {
 /// Walks the records of a decompressed batch of format 2 without allocating. An error where sizes or
 /// the count do not agree.
 pub fn check_records(header: &BatchHeader, payload: &[u8]) -> Result<RecordsSummary, RecordsError> {
-    let mut summary = RecordsSummary {
-        max_timestamp: NO_TIMESTAMP,
-        offset_of_max_timestamp: -1,
-        min_timestamp: NO_TIMESTAMP,
-        consecutive_offsets: true,
-        first_without_key: None,
-        size_in_bytes: payload.len(),
-    };
+    let mut summary = RecordsSummary::new();
     for (index, view) in record_views(header, payload).enumerate() {
-        let view = view?;
-        summary.consecutive_offsets &= i64::from(view.offset_delta) == index as i64;
-        if view.key.is_none() && summary.first_without_key.is_none() {
-            summary.first_without_key = Some(index as u32);
-        }
-        let timestamp = view.timestamp(header);
-        if timestamp > summary.max_timestamp {
-            summary.max_timestamp = timestamp;
-            summary.offset_of_max_timestamp = view.offset(header);
-        }
-        if timestamp != NO_TIMESTAMP && (summary.min_timestamp == NO_TIMESTAMP || timestamp < summary.min_timestamp) {
-            summary.min_timestamp = timestamp;
-        }
+        summary.add(header, index as u32, view?.into());
     }
+    summary.size_in_bytes = payload.len();
+    Ok(summary)
+}
+
+/// [`check_records`] for a whole batch of format 2, compressed or not. It is decompressed piece by piece:
+/// into `scratch`, which the caller may keep for the next call and which stays around the size of a
+/// piece (at most 4 MiB, or one bare snappy block), and up to `limit` bytes altogether.
+pub fn check_batch(
+    header: &BatchHeader,
+    batch: &[u8],
+    scratch: &mut Vec<u8>,
+    limit: usize,
+) -> Result<RecordsSummary, RecordsError> {
+    let payload = batch.get(RECORDS_OFFSET..).unwrap_or_default();
+    let codec = header.compression()?;
+    if codec == Compression::None {
+        return check_records(header, payload);
+    }
+    let count = u32::try_from(header.records_count)
+        .map_err(|_| RecordsError::invalid(header.base_offset, "the record count is negative"))?;
+    let mut summary = RecordsSummary::new();
+    if count == 0 {
+        return Ok(summary);
+    }
+    let mut records = RecordStream::new(header, codec, payload, scratch, limit)?;
+    for index in 0..count {
+        summary.add(header, index, records.next_record()?);
+    }
+    summary.size_in_bytes = records.finish()?;
     Ok(summary)
 }
 

@@ -29,7 +29,7 @@ pub enum RecordsError {
     #[error("decompressed, the {codec} data would exceed the limit of {limit} bytes", codec = .codec.name())]
     TooLarge { codec: Compression, limit: usize },
     /// Our own caller asked for a batch that the format cannot hold.
-    #[error("the record cannot be added to the batch: {0}")]
+    #[error("the batch cannot be written: {0}")]
     CannotAppend(String),
 }
 

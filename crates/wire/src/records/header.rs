@@ -216,6 +216,15 @@ impl BatchHeader {
         increment_sequence(self.base_sequence, self.last_offset_delta)
     }
 
+    /// The batch's own, when the broker stamped it.
+    pub(super) fn record_timestamp(&self, delta: i64) -> i64 {
+        if self.timestamp_type() == TimestampType::LogAppendTime {
+            self.max_timestamp
+        } else {
+            self.base_timestamp.wrapping_add(delta)
+        }
+    }
+
     /// Of records, where the header tells (format 2).
     pub fn count(&self) -> Option<i32> {
         (self.magic >= MAGIC_V2).then_some(self.records_count)

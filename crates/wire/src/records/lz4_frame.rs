@@ -5,6 +5,7 @@ use std::io;
 
 use lz4::block::CompressionMode;
 
+use super::output::Output;
 use super::{Compression, RecordsError};
 
 const MAGIC: u32 = 0x184D_2204;
@@ -44,29 +45,6 @@ pub(super) fn compress(level: i32, input: &[u8]) -> io::Result<Vec<u8>> {
     Ok(output)
 }
 
-/// Bytes after the frame are ignored, and so is the content checksum, as by Java.
-pub(super) fn decompress(input: &[u8], ignore_header_checksum: bool, limit: usize) -> Result<Vec<u8>, RecordsError> {
-    let mut reader = FrameReader { rest: input };
-    let frame = reader.header(ignore_header_checksum)?;
-    let mut output = Vec::new();
-    while let Some((block, compressed)) = reader.block(&frame)? {
-        let start = output.len();
-        if compressed {
-            let room = frame.max_block.min(block.len().saturating_mul(MAX_RATIO));
-            let room_in_limit = room.min(limit - start);
-            output.resize(start + room_in_limit, 0);
-            let size = decompress_block(block, output.get_mut(start..).unwrap_or_default())
-                .map_err(|e| if room_in_limit < room { too_large(limit) } else { error(e) })?;
-            output.truncate(start + size);
-        } else if block.len() > limit - start {
-            return Err(too_large(limit));
-        } else {
-            output.extend_from_slice(block);
-        }
-    }
-    Ok(output)
-}
-
 fn decompress_block(block: &[u8], output: &mut [u8]) -> io::Result<usize> {
     let room = i32::try_from(output.len()).unwrap_or(i32::MAX);
     lz4::block::decompress_to_buffer(block, Some(room), output)
@@ -76,20 +54,49 @@ fn error(reason: impl ToString) -> RecordsError {
     RecordsError::decompress(Compression::Lz4, reason)
 }
 
-fn too_large(limit: usize) -> RecordsError {
-    RecordsError::TooLarge { codec: Compression::Lz4, limit }
-}
-
 struct Frame {
     max_block: usize,
     block_checksum: bool,
 }
 
-struct FrameReader<'a> {
+/// Bytes after the frame are ignored, and so is the content checksum, as by Java.
+pub(super) struct FrameReader<'a> {
     rest: &'a [u8],
+    frame: Frame,
+    ended: bool,
 }
 
 impl<'a> FrameReader<'a> {
+    pub(super) fn new(input: &'a [u8], ignore_header_checksum: bool) -> Result<FrameReader<'a>, RecordsError> {
+        let mut reader =
+            FrameReader { rest: input, frame: Frame { max_block: 0, block_checksum: false }, ended: false };
+        reader.frame = reader.header(ignore_header_checksum)?;
+        Ok(reader)
+    }
+
+    /// Appends the next block; false at the end.
+    pub(super) fn next_block(&mut self, output: &mut Output) -> Result<bool, RecordsError> {
+        if self.ended {
+            return Ok(false);
+        }
+        let Some((block, compressed)) = self.block()? else {
+            self.ended = true;
+            return Ok(false);
+        };
+        if !compressed {
+            output.claim(block.len())?.copy_from_slice(block);
+            return Ok(true);
+        }
+        let room = self.frame.max_block.min(block.len().saturating_mul(MAX_RATIO));
+        let in_limit = room.min(output.room());
+        let space = output.claim(in_limit)?;
+        // With less room than a block may need, a failure most likely means too little of it.
+        let size = decompress_block(block, space);
+        let size = size.map_err(|e| if in_limit < room { output.too_large() } else { error(e) })?;
+        output.give_back(in_limit - size);
+        Ok(true)
+    }
+
     fn take(&mut self, size: usize) -> Result<&'a [u8], RecordsError> {
         let (taken, rest) = self.rest.split_at_checked(size).ok_or_else(|| error("the frame is cut off"))?;
         self.rest = rest;
@@ -136,17 +143,17 @@ impl<'a> FrameReader<'a> {
     }
 
     /// The next block and whether it is compressed; `None` at the end of the frame.
-    fn block(&mut self, frame: &Frame) -> Result<Option<(&'a [u8], bool)>, RecordsError> {
+    fn block(&mut self) -> Result<Option<(&'a [u8], bool)>, RecordsError> {
         let header = self.u32()?;
         let size = (header & !UNCOMPRESSED) as usize;
         if size == 0 {
             return Ok(None);
         }
-        if size > frame.max_block {
-            return Err(error(format!("a block of {size} bytes, the frame allows {}", frame.max_block)));
+        if size > self.frame.max_block {
+            return Err(error(format!("a block of {size} bytes, the frame allows {}", self.frame.max_block)));
         }
         let block = self.take(size)?;
-        if frame.block_checksum && self.u32()? != xxh32(block) {
+        if self.frame.block_checksum && self.u32()? != xxh32(block) {
             return Err(error("a block's checksum is wrong"));
         }
         Ok(Some((block, header & UNCOMPRESSED == 0)))
@@ -190,6 +197,7 @@ fn xxh32(bytes: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::records::{MAGIC_V0, decompress, decompress_for};
 
     #[test]
     fn xxh32_known_answers() {
@@ -218,16 +226,20 @@ mod tests {
             encoder.write_all(&input).unwrap();
             let (frame, result) = encoder.finish();
             result.unwrap();
-            assert_eq!(decompress(&frame, false, input.len()).unwrap(), input);
-            assert_eq!(decompress(&frame, false, input.len() - 1), Err(too_large(input.len() - 1)));
+            assert_eq!(decompress(Compression::Lz4, &frame, input.len()).unwrap(), input);
+            let limit = input.len() - 1;
+            let too_large = RecordsError::TooLarge { codec: Compression::Lz4, limit };
+            assert_eq!(decompress(Compression::Lz4, &frame, limit), Err(too_large));
         }
     }
 
     #[test]
-    fn the_header_checksum_counts_unless_told_otherwise() {
+    fn the_header_checksum_counts_but_not_in_format_0() {
         let mut frame = compress(9, b"hello hello hello hello").unwrap();
         frame[6] ^= 1;
-        assert!(matches!(decompress(&frame, false, 100), Err(RecordsError::Decompress { .. })));
-        assert_eq!(decompress(&frame, true, 100).unwrap(), b"hello hello hello hello");
+        let read = decompress(Compression::Lz4, &frame, 100);
+        assert!(matches!(read, Err(RecordsError::Decompress { .. })));
+        let read = decompress_for(MAGIC_V0, Compression::Lz4, &frame, 100);
+        assert_eq!(read.unwrap(), b"hello hello hello hello");
     }
 }

@@ -10,12 +10,15 @@ mod builder;
 mod check;
 mod compression;
 mod control;
+mod decoder;
 mod error;
 mod header;
 mod legacy;
 mod lz4_frame;
+mod output;
 mod patch;
 mod record;
+mod stream;
 pub mod varint;
 mod xerial;
 
@@ -24,10 +27,13 @@ pub use batch::{
     verify_crc,
 };
 pub use builder::{BatchBuilder, control_batch, empty_batch, end_txn_batch};
-pub use check::{RecordViews, RecordsSummary, check_client_header, check_records, record_views};
-pub use compression::{Compression, compress, decompress, decompress_for};
+pub use check::{RecordViews, RecordsSummary, check_batch, check_client_header, check_records, record_views};
+pub use compression::{Compression, compress};
 pub use control::{ControlType, EndTxnMarker};
+pub use decoder::{decompress, decompress_for};
 pub use error::RecordsError;
 pub use header::*;
-pub use patch::{recompute_crc, set_base_offset, set_max_timestamp, set_partition_leader_epoch, set_producer};
+pub use patch::{
+    recompress, recompute_crc, set_base_offset, set_max_timestamp, set_partition_leader_epoch, set_producer,
+};
 pub use record::{Header, Record, RecordView, record_size};

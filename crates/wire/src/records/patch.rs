@@ -1,15 +1,16 @@
-//! Changes in place to a batch of format 2, one whole batch per call. The broker stamps produced
-//! batches this way and keeps their records as they are.
+//! Changes to a batch of format 2, one whole batch per call. The broker stamps produced batches this
+//! way, mostly in place, and keeps their records as they are.
 //!
 //! Panics on fewer bytes than a header has: callers have parsed the batch before.
 
 use super::batch::compute_crc;
 use super::header::{
     ATTRIBUTES_OFFSET, BASE_OFFSET_OFFSET, BASE_SEQUENCE_OFFSET, COMPRESSION_CODEC_MASK, CONTROL_MASK, CRC_OFFSET,
-    DELETE_HORIZON_MASK, MAGIC_OFFSET, MAGIC_V2, MAX_TIMESTAMP_OFFSET, PARTITION_LEADER_EPOCH_OFFSET,
-    PRODUCER_EPOCH_OFFSET, PRODUCER_ID_OFFSET, RECORD_BATCH_OVERHEAD, TIMESTAMP_TYPE_MASK, TRANSACTIONAL_MASK,
-    TimestampType,
+    DELETE_HORIZON_MASK, LENGTH_OFFSET, LOG_OVERHEAD, MAGIC_OFFSET, MAGIC_V2, MAX_TIMESTAMP_OFFSET,
+    PARTITION_LEADER_EPOCH_OFFSET, PRODUCER_EPOCH_OFFSET, PRODUCER_ID_OFFSET, RECORD_BATCH_OVERHEAD, RECORDS_OFFSET,
+    TIMESTAMP_TYPE_MASK, TRANSACTIONAL_MASK, TimestampType,
 };
+use super::{BatchHeader, Compression, RecordsError, compress, decompress};
 
 fn put(batch: &mut [u8], at: usize, value: &[u8]) {
     assert!(
@@ -31,8 +32,7 @@ pub fn set_partition_leader_epoch(batch: &mut [u8], epoch: i32) {
 
 /// Computes the checksum anew only if something changes.
 pub fn set_max_timestamp(batch: &mut [u8], timestamp_type: TimestampType, max_timestamp: i64) {
-    let header = super::BatchHeader::parse(batch);
-    let header = header.expect("only a whole batch of format 2 can be changed in place");
+    let header = BatchHeader::parse(batch).expect("only a whole batch of format 2 can be changed in place");
     if header.timestamp_type() == timestamp_type && header.max_timestamp == max_timestamp {
         return;
     }
@@ -55,4 +55,30 @@ pub fn set_producer(batch: &mut [u8], producer_id: i64, producer_epoch: i16, bas
 pub fn recompute_crc(batch: &mut [u8]) {
     let crc = compute_crc(MAGIC_V2, batch);
     put(batch, CRC_OFFSET, &crc.to_be_bytes());
+}
+
+/// The batch of format 2 with its records compressed otherwise and everything else as it was; `limit`
+/// bounds their decompressed size in bytes. A topic's `compression.type` asks for this, and it does
+/// not touch a record.
+pub fn recompress(
+    header: &BatchHeader,
+    batch: &[u8],
+    codec: Compression,
+    level: Option<i32>,
+    limit: usize,
+) -> Result<Vec<u8>, RecordsError> {
+    let payload = batch.get(RECORDS_OFFSET..).unwrap_or_default();
+    let records = decompress(header.compression()?, payload, limit)?;
+    let compressed = compress(codec, level, &records).map_err(|e| RecordsError::CannotAppend(e.to_string()))?;
+    let size = RECORD_BATCH_OVERHEAD + compressed.len();
+    let length = i32::try_from(size - LOG_OVERHEAD)
+        .map_err(|_| RecordsError::CannotAppend(format!("recompressed, the batch would have {size} bytes")))?;
+    let mut output = Vec::with_capacity(size);
+    output.extend_from_slice(batch.get(..RECORDS_OFFSET).unwrap_or_default());
+    output.extend_from_slice(&compressed);
+    let attributes = header.attributes & !COMPRESSION_CODEC_MASK | codec.id();
+    put(&mut output, ATTRIBUTES_OFFSET, &attributes.to_be_bytes());
+    put(&mut output, LENGTH_OFFSET, &length.to_be_bytes());
+    recompute_crc(&mut output);
+    Ok(output)
 }

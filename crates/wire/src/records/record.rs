@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::header::{BatchHeader, NO_SEQUENCE, TimestampType, increment_sequence};
+use super::header::{BatchHeader, NO_SEQUENCE, increment_sequence};
 use super::varint::{
     read_varint, read_varlong, size_of_varint, size_of_varlong, write_unsigned_varint, write_varint, write_varlong,
 };
@@ -112,13 +112,8 @@ impl<'a> RecordView<'a> {
         batch.base_offset.wrapping_add(i64::from(self.offset_delta))
     }
 
-    /// The batch's own, when the broker stamped it.
     pub fn timestamp(&self, batch: &BatchHeader) -> i64 {
-        if batch.timestamp_type() == TimestampType::LogAppendTime {
-            batch.max_timestamp
-        } else {
-            batch.base_timestamp.wrapping_add(self.timestamp_delta)
-        }
+        batch.record_timestamp(self.timestamp_delta)
     }
 
     pub fn sequence(&self, batch: &BatchHeader) -> i32 {

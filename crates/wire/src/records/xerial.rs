@@ -3,6 +3,7 @@
 
 use std::io;
 
+use super::output::Output;
 use super::{Compression, RecordsError};
 
 const MAGIC: [u8; 8] = [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
@@ -28,48 +29,42 @@ pub(super) fn compress(input: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 /// Also reads a bare snappy block without framing, which some clients send.
-pub(super) fn decompress(input: &[u8], limit: usize) -> Result<Vec<u8>, RecordsError> {
-    let mut output = Vec::new();
-    if !input.starts_with(&MAGIC) {
-        block(input, limit, &mut output)?;
-        return Ok(output);
+pub(super) struct BlockReader<'a> {
+    rest: &'a [u8],
+    framed: bool,
+}
+
+impl<'a> BlockReader<'a> {
+    pub(super) fn new(input: &'a [u8]) -> BlockReader<'a> {
+        BlockReader { rest: input, framed: input.starts_with(&MAGIC) }
     }
-    let mut rest = input;
-    while !rest.is_empty() {
+
+    /// Appends the next block; false at the end.
+    pub(super) fn next_block(&mut self, output: &mut Output) -> Result<bool, RecordsError> {
         // Streams may follow each other; a block's size never looks like the magic.
-        if rest.starts_with(&MAGIC) {
-            let (header, blocks) = rest.split_at_checked(HEADER_SIZE).ok_or_else(cut_off)?;
+        while self.framed && self.rest.starts_with(&MAGIC) {
+            let (header, blocks) = self.rest.split_at_checked(HEADER_SIZE).ok_or_else(cut_off)?;
             if header.get(8..12) == Some(&[0; 4]) {
                 return Err(error("the framing has version 0, at least 1 is needed"));
             }
-            rest = blocks;
-            continue;
+            self.rest = blocks;
         }
-        let (size, after) = rest.split_first_chunk().ok_or_else(cut_off)?;
-        let (bytes, after) = after.split_at_checked(u32::from_be_bytes(*size) as usize).ok_or_else(cut_off)?;
-        block(bytes, limit, &mut output)?;
-        rest = after;
+        if self.rest.is_empty() {
+            return Ok(false);
+        }
+        let mut block = self.rest;
+        self.rest = &[];
+        if self.framed {
+            let (size, after) = block.split_first_chunk().ok_or_else(cut_off)?;
+            (block, self.rest) = after.split_at_checked(u32::from_be_bytes(*size) as usize).ok_or_else(cut_off)?;
+        }
+        let size = snap::raw::decompress_len(block).map_err(error)?;
+        if size > block.len().saturating_mul(MAX_RATIO) {
+            return Err(error(format!("a block of {} bytes claims to hold {size}", block.len())));
+        }
+        snap::raw::Decoder::new().decompress(block, output.claim(size)?).map_err(error)?;
+        Ok(true)
     }
-    Ok(output)
-}
-
-fn block(input: &[u8], limit: usize, output: &mut Vec<u8>) -> Result<(), RecordsError> {
-    let size = snap::raw::decompress_len(input).map_err(error)?;
-    if size > input.len().saturating_mul(MAX_RATIO) {
-        return Err(error(format!("a block of {} bytes claims to hold {size}", input.len())));
-    }
-    let start = output.len();
-    if size > limit - start {
-        return Err(RecordsError::TooLarge { codec: Compression::Snappy, limit });
-    }
-    if output.capacity() - start < size {
-        let more = start.max(size).min(limit - start);
-        output.reserve_exact(more);
-    }
-    output.resize(start + size, 0);
-    let room = output.get_mut(start..).unwrap_or_default();
-    snap::raw::Decoder::new().decompress(input, room).map_err(error)?;
-    Ok(())
 }
 
 fn error(reason: impl ToString) -> RecordsError {
@@ -83,17 +78,18 @@ fn cut_off() -> RecordsError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::records::decompress;
 
     #[test]
     fn bare_blocks_and_joined_streams() {
         let text = b"some text some text some text some text".repeat(2000);
         let bare = snap::raw::Encoder::new().compress_vec(&text).unwrap();
-        assert_eq!(decompress(&bare, text.len()).unwrap(), text);
+        assert_eq!(decompress(Compression::Snappy, &bare, text.len()).unwrap(), text);
         let mut twice = compress(&text).unwrap();
         twice.extend(compress(b"and more").unwrap());
-        assert_eq!(decompress(&twice, 1 << 20).unwrap(), [&text[..], b"and more"].concat());
+        assert_eq!(decompress(Compression::Snappy, &twice, 1 << 20).unwrap(), [&text[..], b"and more"].concat());
         assert_eq!(
-            decompress(&twice, text.len()),
+            decompress(Compression::Snappy, &twice, text.len()),
             Err(RecordsError::TooLarge { codec: Compression::Snappy, limit: text.len() })
         );
     }
@@ -102,6 +98,6 @@ mod tests {
     fn a_block_cannot_claim_the_moon() {
         // The size alone: 4 GiB - 1.
         let claim = [0xff, 0xff, 0xff, 0xff, 0x0f, 0];
-        assert!(matches!(decompress(&claim, usize::MAX), Err(RecordsError::Decompress { .. })));
+        assert!(matches!(decompress(Compression::Snappy, &claim, usize::MAX), Err(RecordsError::Decompress { .. })));
     }
 }
