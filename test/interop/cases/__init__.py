@@ -1,5 +1,17 @@
 """Every case, in the order in which they run."""
 
-from . import go_clients, java_client, node_client, python_clients
+from . import console_tools, corpus, dump_log, go_clients, hand_over, java_client, kcat, kill_9, node_client, perf_tools, python_clients
 
-ALL = [*java_client.CASES, *python_clients.CASES, *go_clients.CASES, *node_client.CASES]
+ALL = [
+    *java_client.CASES,
+    *console_tools.CASES,
+    *kcat.CASES,
+    *python_clients.CASES,
+    *go_clients.CASES,
+    *node_client.CASES,
+    *kill_9.CASES,
+    *perf_tools.CASES,
+    *dump_log.CASES,
+    *hand_over.CASES,
+    *corpus.CASES,
+]

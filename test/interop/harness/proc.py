@@ -24,8 +24,9 @@ def tail(path, lines=TAIL_LINES):
     return "\n".join("    | " + line for line in text.splitlines()[-lines:])
 
 
-def run(command, log, timeout, stdin=None, env=None, cwd=None):
-    """Runs to the end, appends both outputs to `log`; returns what it wrote to standard output."""
+def run(command, log, timeout, stdin=None, env=None, cwd=None, log_output=True):
+    """Runs to the end; returns what it wrote to standard output. That (unless told not to) and standard error go to `log`."""
+    began = time.monotonic()
     process = start(command, log, stdin=stdin, env=env, cwd=cwd, stdout=subprocess.PIPE)
     try:
         out, _ = process.communicate(timeout=timeout)
@@ -35,7 +36,9 @@ def run(command, log, timeout, stdin=None, env=None, cwd=None):
         raise Failed(f"{name_of(command)} did not finish in {timeout} s; end of {log}:\n{tail(log)}") from None
     text = out.decode(errors="replace")
     with open(log, "a", encoding="utf-8") as file:
-        file.write(text if len(text) < 100_000 else text[:50_000] + "\n[…]\n" + text[-50_000:])
+        if log_output:
+            file.write(shortened(text, 100_000))
+        file.write(f"({time.monotonic() - began:.1f} s)\n")
     if process.returncode != 0:
         raise Failed(f"{name_of(command)} ended with {process.returncode}; end of {log}:\n{tail(log)}")
     return text
@@ -45,7 +48,7 @@ def start(command, log, stdin=None, env=None, cwd=None, stdout=None):
     """Starts in a process group of its own, standard error (and output, unless asked for) appended to `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "ab") as file:
-        file.write(f"$ {' '.join(str(part) for part in command)}\n".encode())
+        file.write(f"$ {shortened(' '.join(str(part) for part in command), 2_000)}\n".encode())
         file.flush()
         source = open(stdin, "rb") if stdin else subprocess.DEVNULL
         try:
@@ -61,6 +64,10 @@ def start(command, log, stdin=None, env=None, cwd=None, stdout=None):
         finally:
             if stdin:
                 source.close()
+
+
+def shortened(text, length):
+    return text if len(text) <= length else text[: length // 2] + " […] " + text[-length // 2 :]
 
 
 def kill_group(process):

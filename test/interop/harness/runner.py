@@ -22,13 +22,13 @@ class Report:
         self.failed = 0
         self.left_out = 0
 
-    def passes(self, name, seconds):
+    def passes(self, name, seconds, remark=None):
         self.passed += 1
-        print(f"PASS {name} ({seconds:.1f} s)", flush=True)
+        print(f"PASS {name} ({seconds:.1f} s)" + (f": {remark}" if remark else ""), flush=True)
 
     def fails(self, name, error):
         self.failed += 1
-        known = isinstance(error, (proc.Failed, proc.LeftOut))
+        known = isinstance(error, (proc.Failed, proc.LeftOut, AssertionError))
         text = str(error) if known else "".join(traceback.format_exception(error))
         print(f"FAIL {name}: {text}", flush=True)
 
@@ -117,8 +117,8 @@ def run_halves(unfinished, report, half):
 def attempt(name, report, step):
     start = time.monotonic()
     try:
-        step()
+        remark = step()
     except Exception as error:
         report.fails(name, error)
     else:
-        report.passes(name, time.monotonic() - start)
+        report.passes(name, time.monotonic() - start, remark)

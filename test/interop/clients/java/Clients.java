@@ -37,6 +37,8 @@ final class Clients {
         settings.put("group.id", group);
         settings.put("auto.offset.reset", "earliest");
         settings.put("enable.auto.commit", "false");
+        // A consumer at the end of a log closes only when its last fetch came back.
+        settings.put("fetch.max.wait.ms", "100");
         settings.putAll(more);
         return new KafkaConsumer<>(settings, new StringDeserializer(), new StringDeserializer());
     }

@@ -7,7 +7,7 @@ public class Interop {
         switch (args[0]) {
             case "before" -> Scenario.before(rest[0], rest[1]);
             case "after" -> Scenario.after(rest[0], rest[1], Integer.parseInt(rest[2]));
-            case "all" -> Scenario.all(rest[0], rest[1], Integer.parseInt(rest[2]));
+            case "go-on" -> Scenario.goOn(rest[0], rest[1], Integer.parseInt(rest[2]));
             case "shapes" -> Shapes.make(rest[0], rest[1]);
             case "crash-produce" -> Crash.produce(rest[0], rest[1], Integer.parseInt(rest[2]));
             case "crash-check" -> Crash.check(rest[0], rest[1], Integer.parseInt(rest[2]));

@@ -65,8 +65,15 @@ final class Scenario {
         readTransactions(broker, topic, round + 2);
     }
 
+    /** On a data directory that `before` and `round` calls of `after` wrote to: everything is there, and it goes on. */
+    static void goOn(String broker, String topic, int round) throws Exception {
+        all(broker, topic, round);
+        after(broker, topic, round);
+        all(broker, topic, round + 1);
+    }
+
     /** Reads everything that `before` and `rounds` calls of `after` wrote. */
-    static void all(String broker, String topic, int rounds) {
+    private static void all(String broker, String topic, int rounds) {
         Sample.Reader reader = new Sample.Reader(0);
         try (KafkaConsumer<String, String> consumer = Clients.consumer(broker, topic + "-all", Map.of())) {
             consumer.assign(partitions(topic));
