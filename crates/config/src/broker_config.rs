@@ -228,7 +228,7 @@ impl BrokerConfig {
             .or_else(|| definitions::broker(key.split_once('.').map_or("", |(_mechanism, rest)| rest)));
         match (self.originals.get(&full_key), definition) {
             (Some(text), Some(definition)) => definition.parse_value(text).map(Some).map_err(|mut error| {
-                error.key = Some(full_key);
+                error.key = Some(full_key.into());
                 add_origins(error, &self.originals)
             }),
             _ => Ok(self.values.get(key).cloned()),
@@ -422,7 +422,7 @@ fn process_roles(names: &[String]) -> Result<ProcessRoles, ConfigError> {
 
 fn add_origins(mut error: ConfigError, properties: &Properties) -> ConfigError {
     if error.origin.is_none() {
-        error.origin = error.key.as_deref().and_then(|key| properties.origin(key)).map(str::to_owned);
+        error.origin = error.key.as_deref().and_then(|key| properties.origin(key)).map(Into::into);
     }
     error.more = error.more.into_iter().map(|error| add_origins(error, properties)).collect();
     error

@@ -26,11 +26,11 @@ pub struct ConfigError {
     /// Kafka's text to the letter; this is what goes on the wire.
     pub message: String,
     /// The setting at fault, where it is one.
-    pub key: Option<String>,
+    pub key: Option<Box<str>>,
     /// Where it was written, such as `server.properties:12`.
-    pub origin: Option<String>,
+    pub origin: Option<Box<str>>,
     /// What to do about it, in our words.
-    pub help: Option<String>,
+    pub help: Option<Box<str>>,
     /// What else is wrong; Kafka stops at the first.
     pub more: Vec<ConfigError>,
 }
@@ -67,12 +67,12 @@ impl ConfigError {
     }
 
     pub(crate) fn about(mut self, key: &str) -> Self {
-        self.key = Some(key.to_owned());
+        self.key = Some(key.into());
         self
     }
 
     pub(crate) fn helped(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(help.into().into_boxed_str());
         self
     }
 

@@ -74,10 +74,19 @@ pub(crate) fn list_to_string(items: &[String]) -> String {
     format!("[{}]", items.join(", "))
 }
 
-/// The names in the order in which a Java `HashSet` built from `total` names walks over them.
-pub(crate) fn hash_set_order(names: Vec<String>, total: usize) -> Vec<String> {
+/// The names in the order in which a Java `HashSet` walks over them that was made of a collection of `total` names.
+pub(crate) fn copied_set_order(names: Vec<String>, total: usize) -> Vec<String> {
     let wanted = ((total as f64 / 0.75) as usize + 1).max(16);
     bucket_order(names, wanted.next_power_of_two())
+}
+
+/// The names in the order in which a Java `HashMap` or `HashSet` walks over them that grew to `total` names.
+pub(crate) fn grown_set_order(names: Vec<String>, total: usize) -> Vec<String> {
+    let mut buckets = 16;
+    while total > buckets / 4 * 3 {
+        buckets *= 2;
+    }
+    bucket_order(names, buckets)
 }
 
 /// The names in the order in which a `Properties` that they were added to one by one walks over them.

@@ -148,14 +148,19 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
             continue;
         }
         let mut logical = line.to_owned();
+        let mut at_end = false;
         while ends_in_continuation(&logical) {
             logical.pop();
             match natural.next() {
                 Some((_, next)) => logical.push_str(next.trim_start_matches(is_blank)),
-                None => break,
+                None => {
+                    at_end = true;
+                    break;
+                }
             }
         }
-        if !logical.is_empty() {
+        // A lone backslash at the very end is an empty key to Java.
+        if !logical.is_empty() || at_end {
             lines.push((index + 1, logical));
         }
     }

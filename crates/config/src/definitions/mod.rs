@@ -42,6 +42,11 @@ pub fn broker(name: &str) -> Option<&'static ConfigDef> {
     BROKER_BY_NAME.get(name).copied()
 }
 
+/// A broker setting that `server.properties` may hold, by its exact name.
+pub(crate) fn static_broker_named(name: &str) -> Option<&'static ConfigDef> {
+    broker(name).filter(|def| !DYNAMIC_ONLY.contains(&def.name))
+}
+
 /// The broker settings that `server.properties` may hold.
 pub fn static_broker() -> impl Iterator<Item = &'static ConfigDef> {
     BROKER.iter().filter(|def| !DYNAMIC_ONLY.contains(&def.name))
@@ -105,5 +110,30 @@ impl ConfigDef {
     /// May be changed while the server runs.
     pub fn is_dynamic(&self) -> bool {
         self.update_mode != UpdateMode::ReadOnly
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_for_settings_that_exist() {
+        for (key, _) in words::WORDS {
+            let exists = [broker(key), topic(key), group(key), client_metrics(key)].iter().any(Option::is_some);
+            assert!(exists, "{key}");
+        }
+    }
+
+    #[test]
+    fn synonyms_of_broker_settings() {
+        assert_eq!(broker_synonyms("log.retention.hours", true)[0], "log.retention.ms");
+        assert_eq!(broker_synonyms("log.flush.scheduler.interval.ms", true), ["log.flush.scheduler.interval.ms"]);
+        assert_eq!(
+            broker_synonyms("listener.name.a.scram-sha-256.sasl.jaas.config", true),
+            ["listener.name.a.scram-sha-256.sasl.jaas.config", "sasl.jaas.config"]
+        );
+        assert_eq!(broker_synonyms("listener.name.a.ssl.client.auth", false), ["listener.name.a.ssl.client.auth"]);
+        assert_eq!(broker_for_key("listener.name.a.ssl.client.auth").map(|def| def.name), Some("ssl.client.auth"));
     }
 }
