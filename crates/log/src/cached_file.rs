@@ -201,12 +201,10 @@ impl CachedFile {
         Ok(())
     }
 
-    pub(crate) fn delete(&self) -> io::Result<()> {
+    /// Gives the handle up; the content is not wanted any more.
+    pub(crate) fn discard(&self) {
+        self.dirty.store(false, Ordering::Release);
         *self.slot.lock() = None;
-        match self.cache.disk.remove_file(&self.path()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            result => result,
-        }
     }
 }
 
@@ -257,8 +255,8 @@ mod tests {
         cache.disk.rename(Path::new("/d/t-0"), Path::new("/d/gone")).unwrap();
         files[0].dir.moved_to(Path::new("/d/gone"));
         assert_eq!(files[0].get().unwrap().len().unwrap(), 3);
-        files[0].delete().unwrap();
-        files[0].delete().unwrap();
+        files[0].discard();
+        cache.disk.remove_dir_all(Path::new("/d/gone")).unwrap();
         assert!(files[0].get_existing().unwrap().is_none());
     }
 }

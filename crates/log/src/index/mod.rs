@@ -4,7 +4,7 @@ mod offset_index;
 mod time_index;
 mod txn_index;
 
-pub(crate) use offset_index::{OffsetIndex, OffsetPosition};
+pub(crate) use offset_index::OffsetIndex;
 pub(crate) use time_index::{TimeIndex, TimestampOffset};
 pub use txn_index::AbortedTxn;
 pub(crate) use txn_index::TxnIndex;

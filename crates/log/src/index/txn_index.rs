@@ -108,6 +108,7 @@ impl TxnIndex {
         Ok(())
     }
 
+    #[cfg(test)]
     pub(crate) fn entries(&self) -> &[AbortedTxn] {
         &self.entries
     }

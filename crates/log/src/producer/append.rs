@@ -3,7 +3,7 @@
 use super::entry::{BatchMetadata, ProducerEntry};
 use super::state::{CompletedTxn, TxnStart};
 use crate::error::{LogError, Result};
-use ottla_base::{ErrorCode, Offset, TimestampMs, TopicPartition};
+use ottla_base::{ErrorCode, TimestampMs, TopicPartition};
 use ottla_wire::records::{BatchHeader, ControlType, EndTxnMarker, NO_PRODUCER_EPOCH, NO_SEQUENCE};
 
 /// Who appends, which decides what is checked.

@@ -11,6 +11,5 @@ mod tests;
 pub(crate) use append::ProducerAppend;
 pub use append::{AppendOrigin, TxnVersion};
 pub use entry::BatchMetadata;
-pub(crate) use entry::ProducerEntry;
 pub(crate) use state::{CompletedTxn, ProducerStates, TxnStart};
 pub use state::{ProducerInfo, ProducerStateConfig, VerificationGuard};

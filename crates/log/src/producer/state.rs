@@ -123,8 +123,10 @@ impl ProducerStates {
         self.producers.len()
     }
 
-    pub(crate) fn last_snapshot_matches_end(&self) -> bool {
-        self.last_snapshot == self.end_offset || self.producers.is_empty()
+    /// Nothing would be lost by loading it from its snapshot again.
+    pub(crate) fn can_reload(&self) -> bool {
+        let saved = self.last_snapshot == self.end_offset || self.producers.is_empty();
+        saved && self.ongoing.is_empty() && self.unreplicated.is_empty() && self.verifications.is_empty()
     }
 
     /// The first record that a read-committed consumer must not see yet.

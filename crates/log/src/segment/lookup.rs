@@ -145,12 +145,7 @@ impl Segment {
     }
 
     /// As `TxnIndex::collect`.
-    pub(crate) fn collect_aborted(
-        &self,
-        from: Offset,
-        to: Offset,
-        found: &mut Vec<AbortedTxn>,
-    ) -> io::Result<bool> {
+    pub(crate) fn collect_aborted(&self, from: Offset, to: Offset, found: &mut Vec<AbortedTxn>) -> io::Result<bool> {
         self.with_indexes(|indexes| Ok(indexes.txn.collect(from, to, found)))
     }
 

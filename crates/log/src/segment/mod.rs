@@ -6,8 +6,8 @@ mod scanner;
 #[cfg(test)]
 mod tests;
 
-pub use lookup::TimestampAndOffset;
 pub(crate) use lookup::SegmentRead;
+pub use lookup::TimestampAndOffset;
 pub(crate) use recovery::{Replay, marker_of};
 pub(crate) use scanner::{Located, SCAN_CHUNK, Scanner};
 
@@ -347,6 +347,12 @@ impl Segment {
             self.index_file(kind).rename_to_deleted()?;
         }
         Ok(())
+    }
+
+    /// Gives up handles and memory of a segment whose directory is going to be deleted.
+    pub(crate) fn discard(&self) {
+        self.release_indexes();
+        self.file.discard();
     }
 
     fn release_indexes(&self) {

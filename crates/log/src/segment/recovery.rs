@@ -83,8 +83,12 @@ impl Segment {
             }
             let header = &found.header;
             if !self.takes_offset(header.last_offset()) {
-                tracing::warn!("{}: offset {} does not belong here", path.display(), header.last_offset());
-                return Ok(valid);
+                // Versions of Kafka before 1.1 could write such segments. Better no log than half of one.
+                return Err(crate::error::invalid_data(format!(
+                    "{}: offset {} is too far from the segment's base offset",
+                    path.display(),
+                    header.last_offset()
+                )));
             }
             let marker = match marker_of(header, bytes) {
                 Ok(marker) => marker,

@@ -3,7 +3,9 @@
 use crate::error::invalid_data;
 use bytes::Bytes;
 use ottla_base::DiskFile;
-use ottla_wire::records::{Batch, BatchHeader, HEADER_SIZE_UP_TO_MAGIC, LENGTH_OFFSET, LOG_OVERHEAD, RECORD_BATCH_OVERHEAD};
+use ottla_wire::records::{
+    Batch, BatchHeader, HEADER_SIZE_UP_TO_MAGIC, LENGTH_OFFSET, LOG_OVERHEAD, RECORD_BATCH_OVERHEAD,
+};
 use std::io;
 use std::sync::Arc;
 
@@ -46,8 +48,8 @@ impl Scanner {
 
     /// `len` bytes at `position`, which must lie before the end.
     fn bytes(&mut self, position: u64, len: usize) -> io::Result<&[u8]> {
-        let buffered = position >= self.buffer_start
-            && position + len as u64 <= self.buffer_start + self.buffer.len() as u64;
+        let buffered =
+            position >= self.buffer_start && position + len as u64 <= self.buffer_start + self.buffer.len() as u64;
         if !buffered {
             let want = (self.end - position).min(self.chunk.max(len) as u64) as usize;
             self.buffer.resize(want, 0);
