@@ -12,7 +12,8 @@ pub fn generate(root: &Path, check: bool) -> Result<(), String> {
     let data = Data::load(&root.join("crates/config/data"))?;
     let definitions = root.join("crates/config/src/definitions");
     put(&definitions.join("broker.rs"), &file(&[data.table("broker", "BROKER")?]), check)?;
-    let others = [("topic", "TOPIC"), ("group", "GROUP"), ("client-metrics", "CLIENT_METRICS"), ("user", "USER"), ("ip", "IP")];
+    let others =
+        [("topic", "TOPIC"), ("group", "GROUP"), ("client-metrics", "CLIENT_METRICS"), ("user", "USER"), ("ip", "IP")];
     let tables = others.iter().map(|(resource, name)| data.table(resource, name)).collect::<Result<Vec<_>, _>>()?;
     put(&definitions.join("others.rs"), &file(&tables), check)
 }
@@ -52,7 +53,8 @@ impl Data {
         let validators = read(&folder.join("validators-4.3.1.csv"))?;
         let validators = validators.iter().map(|row| (key(row), row["validator"].clone())).collect();
         let areas = read(&folder.join("broker-config-areas-4.3.1.csv"))?;
-        let areas = areas.iter().map(|row| (row["name"].clone(), (row["area"].clone(), row["flag"] == "internal"))).collect();
+        let areas =
+            areas.iter().map(|row| (row["name"].clone(), (row["area"].clone(), row["flag"] == "internal"))).collect();
         Ok(Data { rows, order, validators, areas, synonyms: read(&folder.join("synonyms-4.3.1.csv"))? })
     }
 

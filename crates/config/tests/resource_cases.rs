@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use ottla_config::schema::ConfigLayers;
 use ottla_config::{
     BrokerCompressionType, BrokerConfig, ConfigError, DescribedConfig, DynamicBrokerConfig, ErrorKind, GroupSettings,
     Properties, ShareAutoOffsetReset, ThrottledReplicas, TimestampType, TopicSettings, definitions,
@@ -220,6 +221,18 @@ fn run(case: &Case) -> String {
         outcome("settings", &settings, &mut out);
         if case.has("describe") {
             described(&broker.describe_topic(&topic, None).unwrap(), all, &mut out);
+        }
+    }
+    if case.has("schema") {
+        let (file, default, broker, topic) =
+            (case.part("static"), case.part("default"), case.part("broker"), case.part("topic"));
+        let layers =
+            ConfigLayers { static_node: &file, dynamic_cluster: &default, dynamic_node: &broker, topic: &topic };
+        for config in layers.effective_topic_configs() {
+            if config.source.id() != 5 {
+                let value = config.value.unwrap_or("null".to_owned());
+                let _ = writeln!(out, "schema {}={value} {}", config.name, config.source.id());
+            }
         }
     }
     if case.has("group") {

@@ -112,6 +112,14 @@ public class RunResourceCases {
                 attempt("settings", () -> topicSettings(LogConfig.fromProps(config.extractLogConfigMap(), part("topic"))));
                 if (parts.containsKey("describe")) describe(config, ConfigResource.Type.TOPIC, "t");
             }
+            if (parts.containsKey("schema")) {
+                KafkaConfigSchema schema = KafkaRaftServer.configSchema();
+                schema.resolveEffectiveTopicConfigs(map(part("static")), map(part("default")), map(part("broker")),
+                    map(part("topic"))).values().stream().sorted(Comparator.comparing(e -> e.name()))
+                    .filter(e -> e.source() != org.apache.kafka.clients.admin.ConfigEntry.ConfigSource.DEFAULT_CONFIG)
+                    .forEach(e -> System.out.println("schema " + e.name() + "=" + e.value() + " "
+                        + KafkaConfigSchema.translateConfigSource(e.source()).id()));
+            }
             if (parts.containsKey("group")) {
                 attempt("validate", () -> GroupConfig.validate(map(part("group")), config.groupCoordinatorConfig(),
                     config.shareGroupConfig()));
