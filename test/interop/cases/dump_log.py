@@ -30,6 +30,7 @@ class DumpLog(LoneCase):
         try:
             broker.start()
             self.call("Interop", "before", broker.address, self.name)
+            self.call("Groups", "before", broker.address, f"{self.name}-groups")
             self.call("Interop", "shapes", broker.address, self.name)
             wait_for_cleaner(broker, f"{self.name}-compacted")
             broker.stop()
@@ -41,6 +42,7 @@ class DumpLog(LoneCase):
             "__cluster_metadata": "--cluster-metadata-decoder",
             "__consumer_offsets": "--offsets-decoder",
             "__transaction_state": "--transaction-log-decoder",
+            "__share_group_state": "--share-group-state-decoder",
         }
         found = {decoder: self.dump(broker, directories, prefix, decoder) for prefix, decoder in decoders.items()}
         found["--deep-iteration"] = self.dump(broker, directories, self.name, "--deep-iteration")
@@ -75,6 +77,7 @@ class DumpLog(LoneCase):
         assert any("TOPIC_RECORD" in text for text in snapshots), f"{len(snapshots)} metadata snapshots, none of them with a topic"
         assert f"{self.name}-group" in "".join(found["--offsets-decoder"].values()), "the group is not in __consumer_offsets"
         assert f"{self.name}-id" in "".join(found["--transaction-log-decoder"].values()), "the transactional id is not in __transaction_state"
+        assert f"{self.name}-groups-share" in "".join(found["--share-group-state-decoder"].values()), "the share group is not in __share_group_state"
         topics = found["--deep-iteration"]
         for suffix, word in ((".index", "position: "), (".timeindex", "timestamp: "), (".txnindex", "producerId: "), (".snapshot", "producerId: ")):
             assert any(word in text for name, text in topics.items() if name.endswith(suffix)), f"every {suffix} is empty"

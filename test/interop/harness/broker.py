@@ -24,8 +24,10 @@ def kind_under_test():
     return kind
 
 
-def free_port():
+def free_port(but=None):
     for port in random.sample(PORTS, len(PORTS)):
+        if port == but:
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -49,7 +51,7 @@ class Broker:
         self.address = f"127.0.0.1:{self.port}"
         self.kind = kind_under_test()
         self.process = None
-        controller = free_port()
+        controller = free_port(but=self.port)
         settings = {
             "process.roles": "broker,controller",
             "node.id": 1,
@@ -61,6 +63,11 @@ class Broker:
             "log.dirs": self.data,
             "num.partitions": 3,
             "group.initial.rebalance.delay.ms": 0,
+            # Members hear of a new assignment with a heartbeat.
+            "group.consumer.min.heartbeat.interval.ms": 500,
+            "group.consumer.heartbeat.interval.ms": 500,
+            "group.share.min.heartbeat.interval.ms": 500,
+            "group.share.heartbeat.interval.ms": 500,
             # One node holds every replica, and few partitions of the internal topics start faster.
             "offsets.topic.num.partitions": 4,
             "offsets.topic.replication.factor": 1,

@@ -27,12 +27,13 @@ def classes(version):
 
 
 def install(version, log):
-    """Fetches the jars and compiles clients/java against them."""
+    """Fetches the jars and compiles clients/java against them, and clients/java-4 where they have what it uses."""
     for tool in ("java", "javac", "mvn"):
         if not shutil.which(tool):
             raise proc.LeftOut(f"{tool} is not installed")
     proc.run([places.INTEROP / "fetch-kafka", version], log, timeout=600)
-    sources = sorted((places.CLIENTS / "java").glob("*.java"))
+    folders = ["java"] if version.startswith("3.") else ["java", "java-4"]
+    sources = sorted(source for folder in folders for source in (places.CLIENTS / folder).glob("*.java"))
     out = classes(version)
     stamp = out / "compiled"
     if stamp.exists() and all(source.stat().st_mtime < stamp.stat().st_mtime for source in sources):
