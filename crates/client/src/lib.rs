@@ -1,0 +1,22 @@
+//! A small Kafka client: what the command-line tools need of the admin, producer and consumer clients of
+//! Apache Kafka, with the same settings, defaults and errors.
+//!
+//! Invariant: this crate knows nothing of a broker's insides. It speaks the wire protocol, to any broker.
+
+mod admin;
+mod cluster;
+mod config;
+mod connection;
+pub mod error;
+mod error_texts;
+mod metadata;
+mod random;
+
+pub use admin::{Admin, NewPartitions, NewTopic, PartitionDescription, Target, TopicDescription};
+pub use cluster::{Cluster, CoordinatorType, Topics};
+pub use config::{ClientConfig, Role, Settings, invalid, parse_host_port};
+pub use connection::{Connection, Reply};
+pub use error::{Error, Result};
+pub use metadata::{Broker, Metadata, PartitionInfo, TopicInfo};
+
+pub(crate) use admin::group_by_topic;
