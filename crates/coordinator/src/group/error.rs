@@ -1,5 +1,6 @@
 //! Which response says that a request failed.
 
+use super::classic::with_protocol_for;
 use super::offset_fetch;
 use super::request::{Request, RequestContext, Response};
 use ottla_base::ErrorCode;
@@ -34,11 +35,10 @@ impl Request {
     pub fn error_response(&self, context: &RequestContext, error: ErrorCode) -> Response {
         let code = error.code();
         match self {
-            Request::JoinGroup(request) => Response::JoinGroup(JoinGroupResponse {
-                member_id: request.member_id.clone(),
-                error_code: code,
-                ..Default::default()
-            }),
+            Request::JoinGroup(_) => {
+                let response = JoinGroupResponse { error_code: code, ..Default::default() };
+                Response::JoinGroup(with_protocol_for(response, context.api_version))
+            }
             Request::SyncGroup(_) => Response::SyncGroup(SyncGroupResponse { error_code: code, ..Default::default() }),
             // While the groups load, a member is taken to be alive.
             Request::Heartbeat(_) if error == ErrorCode::CoordinatorLoadInProgress => {

@@ -53,11 +53,15 @@ impl<'a> Joining<'a> {
     }
 }
 
-pub(in crate::group) fn answer_join(core: &mut Core, join: ParkedJoin, mut response: JoinGroupResponse) {
+pub(in crate::group) fn answer_join(core: &mut Core, join: ParkedJoin, response: JoinGroupResponse) {
+    core.reply(join.token, Response::JoinGroup(with_protocol_for(response, join.api_version)));
+}
+
+/// No protocol is null where the version has null, and empty before.
+pub(in crate::group) fn with_protocol_for(mut response: JoinGroupResponse, version: i16) -> JoinGroupResponse {
     let name = response.protocol_name.take().filter(|name| !name.is_empty());
-    response.protocol_name =
-        if join.api_version >= NULLABLE_PROTOCOL_VERSION { name } else { Some(name.unwrap_or_default()) };
-    core.reply(join.token, Response::JoinGroup(response));
+    response.protocol_name = if version >= NULLABLE_PROTOCOL_VERSION { name } else { Some(name.unwrap_or_default()) };
+    response
 }
 
 impl ClassicGroup {

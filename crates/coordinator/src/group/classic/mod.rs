@@ -10,7 +10,7 @@ mod state;
 mod static_member;
 mod sync;
 
-pub(super) use join::{Joining, answer_join};
+pub(super) use join::{Joining, answer_join, with_protocol_for};
 pub use member::{Member, Protocol};
 pub use state::{ClassicGroup, ClassicState};
 pub(super) use static_member::Replaced;
