@@ -7,7 +7,8 @@ mod error;
 mod files;
 mod index;
 mod log;
-mod names;
+mod manager;
+pub mod names;
 mod producer;
 mod segment;
 
@@ -22,6 +23,7 @@ pub use log::{
     AppendInfo, AppendOptions, FetchData, FetchIsolation, Log, LogContext, LogFailure, LogOffsets, LogParams,
     LogStartOffsetReason, OffsetMetadata,
 };
+pub use manager::{LogDirInfo, LogManager, LogManagerConfig, TickReport};
 pub use ottla_wire::records::TimestampType;
 pub use producer::{AppendOrigin, BatchMetadata, ProducerInfo, ProducerStateConfig, TxnVersion, VerificationGuard};
 pub use segment::TimestampAndOffset;

@@ -78,6 +78,7 @@ impl Log {
             return self.append_raft(records, options.leader_epoch, options.now_ms);
         }
         self.context.saw_time(options.now_ms);
+        self.persist_topic_id()?;
         let config = self.config();
         let validator =
             Validator { partition: &self.partition, config: &config, origin: options.origin, now_ms: options.now_ms };
@@ -144,6 +145,7 @@ impl Log {
         now_ms: TimestampMs,
     ) -> Result<AppendInfo> {
         self.context.saw_time(now_ms);
+        self.persist_topic_id()?;
         let options = AppendOptions { origin, ..AppendOptions::client(leader_epoch, now_ms) };
         let Some((placed, last, count)) = self.analyze_given(records, &options)? else {
             return self.with_writable(|open| Ok(AppendInfo::nothing(open)));

@@ -24,7 +24,10 @@ impl Log {
     /// Flushes the closed segments, so that what a crash leaves to be read through is the last one only. To be
     /// called after an append that says it rolled, in the background.
     pub fn flush_rolled(&self, now_ms: TimestampMs) -> Result<()> {
-        let up_to = self.with_open(|open| Ok(open.active().base_offset()))?;
+        let up_to = self.with_open(|open| {
+            open.rolled_unflushed = false;
+            Ok(open.active().base_offset())
+        })?;
         self.flush_up_to(up_to, now_ms)
     }
 
@@ -68,6 +71,25 @@ impl Log {
         }
     }
 
+    /// What is due of the log's upkeep: files to be deleted, closed segments to be flushed, `flush.ms`.
+    pub fn maintain(&self, now_ms: TimestampMs) -> Result<()> {
+        self.persist_topic_id()?;
+        self.delete_due_files(now_ms)?;
+        let (rolled, time) = match &*self.state.lock() {
+            State::Open(open) if open.failed.is_none() => {
+                let since = now_ms.saturating_sub(open.last_flush_ms);
+                let dirty = open.recovery_point < open.end_offset;
+                (open.rolled_unflushed, dirty && since >= open.config.flush_ms)
+            }
+            _ => return Ok(()),
+        };
+        match (time, rolled) {
+            (true, _) => self.flush(now_ms),
+            (false, true) => self.flush_rolled(now_ms),
+            (false, false) => self.persist_epochs(),
+        }
+    }
+
     /// When the log was last flushed.
     pub fn last_flush_ms(&self) -> Option<TimestampMs> {
         match &*self.state.lock() {
@@ -95,6 +117,7 @@ impl Log {
         }
         let segment = self.create_segment(open, base_offset, now_ms)?;
         open.segments.push(segment);
+        open.rolled_unflushed = true;
         // So that a recovery of the new segment can begin with the state at its start.
         open.producers.set_end_offset(base_offset);
         let snapshot = open.producers.take_snapshot(self.disk(), &self.dir).doing("writing a snapshot to", &dir)?;
@@ -117,6 +140,7 @@ impl Log {
     /// Flushes everything and leaves the files as after a clean shutdown. The log may be used again afterwards;
     /// then it opens anew.
     pub fn close(&self, now_ms: TimestampMs) -> Result<()> {
+        self.persist_topic_id()?;
         if !self.is_open() {
             return Ok(());
         }

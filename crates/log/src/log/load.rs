@@ -83,6 +83,7 @@ impl Loader<'_> {
             deletions: Vec::new(),
             last_flush_ms: now_ms,
             last_used_ms: now_ms,
+            rolled_unflushed: false,
             truncations: 0,
             failed: None,
         })

@@ -24,9 +24,10 @@ use crate::producer::{ProducerStateConfig, ProducerStates, TxnStart};
 use crate::segment::Segment;
 use ottla_base::{ErrorCode, Offset, TimestampMs, TopicPartition, Uuid};
 use parking_lot::{Mutex, MutexGuard};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 /// What all logs of a broker share.
 pub struct LogContext {
@@ -35,6 +36,8 @@ pub struct LogContext {
     /// The latest time anybody told; for what has no time of its own.
     now_ms: AtomicI64,
     failures: Mutex<Vec<LogFailure>>,
+    /// Logs that were opened; some may be closed again.
+    opened: Mutex<BTreeSet<TopicPartition>>,
 }
 
 /// A log that can no longer be written, because the disk failed.
@@ -47,7 +50,13 @@ pub struct LogFailure {
 
 impl LogContext {
     pub fn new(files: Arc<FileCache>, producers: ProducerStateConfig, now_ms: TimestampMs) -> Arc<LogContext> {
-        Arc::new(LogContext { files, producers, now_ms: AtomicI64::new(now_ms), failures: Mutex::default() })
+        Arc::new(LogContext {
+            files,
+            producers,
+            now_ms: AtomicI64::new(now_ms),
+            failures: Mutex::default(),
+            opened: Mutex::default(),
+        })
     }
 
     pub fn files(&self) -> &Arc<FileCache> {
@@ -60,6 +69,14 @@ impl LogContext {
 
     fn now_ms(&self) -> TimestampMs {
         self.now_ms.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn opened(&self) -> Vec<TopicPartition> {
+        self.opened.lock().iter().cloned().collect()
+    }
+
+    pub(crate) fn forget_opened(&self, partition: &TopicPartition) {
+        self.opened.lock().remove(partition);
     }
 
     /// The failures since the last call.
@@ -99,6 +116,10 @@ pub struct Log {
     dir: Arc<LogDir>,
     state: Mutex<State>,
     topic_id: Mutex<Option<Uuid>>,
+    /// The topic id is known but not written yet.
+    topic_id_dirty: AtomicBool,
+    /// Before this time retention has nothing to do, unless something is appended.
+    retention_due_ms: AtomicI64,
     /// Orders the writers of the leader epoch checkpoint.
     epoch_file: Mutex<()>,
 }
@@ -129,6 +150,8 @@ struct OpenLog {
     deletions: Vec<(TimestampMs, Offset)>,
     last_flush_ms: TimestampMs,
     last_used_ms: TimestampMs,
+    /// A segment was closed and not flushed yet.
+    rolled_unflushed: bool,
     /// Counts truncations, so that a flush that ran beside one does not claim too much.
     truncations: u64,
     /// Why nothing can be written any more.
@@ -144,6 +167,8 @@ impl Log {
             dir: LogDir::new(dir),
             state: Mutex::new(State::Closed(params)),
             topic_id: Mutex::new(None),
+            topic_id_dirty: AtomicBool::new(false),
+            retention_due_ms: AtomicI64::new(i64::MIN),
             epoch_file: Mutex::new(()),
         }
     }
@@ -190,6 +215,7 @@ impl Log {
     fn opened<'a>(&self, state: &'a mut MutexGuard<'_, State>) -> Result<&'a mut OpenLog> {
         if let State::Closed(params) = &**state {
             let open = load::load(self, params)?;
+            self.context.opened.lock().insert(self.partition.clone());
             **state = State::Open(Box::new(open));
         }
         match &mut **state {
@@ -236,6 +262,7 @@ impl Log {
     }
 
     pub fn update_config(&self, config: Arc<LogConfig>) {
+        self.retention_due_ms.store(i64::MIN, Ordering::Relaxed);
         match &mut *self.state.lock() {
             State::Closed(params) => params.config = config,
             State::Open(open) => open.config = config,
@@ -266,14 +293,32 @@ impl Log {
                 ),
             )),
             None => {
-                let dir = self.dir.path();
-                self.disk().create_dir_all(&dir).doing("creating", &dir)?;
-                partition_metadata::write_topic_id(self.disk(), &dir, topic_id)
-                    .doing("writing partition.metadata of", &dir)?;
                 *self.topic_id.lock() = Some(topic_id);
+                self.topic_id_dirty.store(true, Ordering::Release);
                 Ok(())
             }
         }
+    }
+
+    /// Writes the topic id if it is not on disk yet. Always before the first record, so that no record can end up
+    /// in a topic of the same name that was made later.
+    pub(crate) fn persist_topic_id(&self) -> Result<()> {
+        if !self.topic_id_dirty.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let topic_id = self.topic_id.lock();
+        if let Some(id) = *topic_id {
+            let dir = self.dir.path();
+            self.disk().create_dir_all(&dir).doing("creating", &dir)?;
+            partition_metadata::write_topic_id(self.disk(), &dir, id).doing("writing partition.metadata of", &dir)?;
+        }
+        self.topic_id_dirty.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    /// The log was not closed properly, and nobody has looked at what that did to it.
+    pub fn needs_recovery(&self) -> bool {
+        matches!(&*self.state.lock(), State::Closed(params) if !params.clean_shutdown)
     }
 
     /// Writes the leader epochs if they changed. Not under the log's lock, as it waits for the disk.

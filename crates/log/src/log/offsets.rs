@@ -4,8 +4,9 @@ use super::read::{LogOffsets, OffsetMetadata};
 use super::{Log, State};
 use crate::epochs::EpochEntry;
 use crate::error::{Context, LogError, Result};
+use crate::names::{self, FileKind};
 use crate::segment::TimestampAndOffset;
-use ottla_base::{ErrorCode, LeaderEpoch, Offset, TimestampMs};
+use ottla_base::{DirEntry, ErrorCode, LeaderEpoch, Offset, TimestampMs};
 
 impl Log {
     /// All of them at one moment.
@@ -61,7 +62,29 @@ impl Log {
 
     /// Of all segments, in bytes.
     pub fn size(&self) -> Result<u64> {
-        self.with_open(|open| Ok(open.segments.iter().map(|segment| segment.size()).sum()))
+        if let State::Open(open) = &*self.state.lock() {
+            return Ok(open.segments.iter().map(|segment| segment.size()).sum());
+        }
+        let dir = self.dir.path();
+        match self.disk().read_dir(&dir) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+            listed => {
+                let is_log = |entry: &&DirEntry| names::parse_file_name(&entry.name, FileKind::Log).is_some();
+                Ok(listed.doing("listing", &dir)?.iter().filter(is_log).map(|entry| entry.len).sum())
+            }
+        }
+    }
+
+    /// The log start offset, if the log's files do not tell it. Does not open the log.
+    pub(crate) fn log_start_to_checkpoint(&self) -> Option<Offset> {
+        match &*self.state.lock() {
+            State::Closed(params) => Some(params.log_start_offset).filter(|start| *start > 0),
+            State::Open(open) => {
+                let first = open.segments.first().map_or(0, |segment| segment.base_offset());
+                Some(open.log_start_offset).filter(|start| *start > first)
+            }
+            State::Gone => None,
+        }
     }
 
     pub fn segment_count(&self) -> Result<usize> {

@@ -5,6 +5,7 @@ use crate::error::{Context, Result};
 use crate::segment::{Segment, delete_marked};
 use ottla_base::{Offset, TimestampMs};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Why the log begins later than before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,39 @@ impl Log {
         }
         if deleted > 0 {
             self.persist_epochs()?;
+        }
+        Ok(deleted)
+    }
+
+    /// As `delete_old_segments`, without looking at a log of which is known that nothing is due, and leaving a log
+    /// closed that was.
+    pub(crate) fn retain(&self, now_ms: TimestampMs) -> Result<usize> {
+        let was_open = self.is_open();
+        if !was_open && now_ms < self.retention_due_ms.load(Ordering::Relaxed) {
+            return Ok(0);
+        }
+        if !was_open && self.size()? == 0 {
+            self.retention_due_ms.store(i64::MAX, Ordering::Relaxed);
+            return Ok(0);
+        }
+        let deleted = self.delete_old_segments(now_ms)?;
+        let dir = self.dir.path();
+        let due = self.with_open(|open| {
+            let retention_ms = open.config.retention_ms;
+            let next =
+                if open.config.cleanup_policy.delete && retention_ms >= 0 { open.segments.first() } else { None };
+            match next {
+                Some(first) if open.log_start_offset < open.end_offset => {
+                    let largest = first.largest_timestamp().doing("reading", &dir)?;
+                    Ok(largest.saturating_add(retention_ms))
+                }
+                _ => Ok(i64::MAX),
+            }
+        })?;
+        self.retention_due_ms.store(due, Ordering::Relaxed);
+        if !was_open {
+            self.persist_epochs()?;
+            self.park(TimestampMs::MAX)?;
         }
         Ok(deleted)
     }

@@ -497,6 +497,7 @@ fn a_topic_id_does_not_change() {
     t.log.assign_topic_id(Uuid([5; 16])).unwrap();
     t.log.assign_topic_id(Uuid([5; 16])).unwrap();
     assert_eq!(t.log.assign_topic_id(Uuid([6; 16])).unwrap_err().code, ErrorCode::InconsistentTopicId);
+    t.log.close(NOW).unwrap();
     let again = open_on(&t.disk, small_segments(), |_| {}).unwrap();
     assert_eq!(again.topic_id().unwrap(), Some(Uuid([5; 16])));
 }

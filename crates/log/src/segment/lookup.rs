@@ -148,12 +148,6 @@ impl Segment {
     pub(crate) fn collect_aborted(&self, from: Offset, to: Offset, found: &mut Vec<AbortedTxn>) -> io::Result<bool> {
         self.with_indexes(|indexes| Ok(indexes.txn.collect(from, to, found)))
     }
-
-    /// All aborted transactions whose marker is in this segment.
-    #[cfg(test)]
-    pub(crate) fn aborted(&self) -> Vec<AbortedTxn> {
-        self.with_indexes(|indexes| Ok(indexes.txn.entries().to_vec())).unwrap()
-    }
 }
 
 /// The batch in the tail, `Some(None)` if the tail shows that there is none.
