@@ -1,6 +1,9 @@
-//! The project's own chores: `cargo xtask codegen`.
+//! The project's own chores: `cargo xtask codegen` and `cargo xtask tidy`.
+//!
+//! Invariant: nothing that is shipped depends on this crate.
 
 mod codegen;
+mod tidy;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,7 +13,8 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words.first() {
         Some(&"codegen") => codegen(&words[1..]),
-        _ => Err("usage: cargo xtask codegen [--kafka VERSION] [--jars DIR] [--check]".to_owned()),
+        Some(&"tidy") => tidy::run(&root()),
+        _ => Err("usage: cargo xtask codegen [--kafka VERSION] [--jars DIR] [--check] | cargo xtask tidy".to_owned()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
