@@ -74,7 +74,8 @@ impl Config {
 }
 
 /// What the driver found on disk. All records up to `end_offset` must be durable: the driver
-/// flushes what it recovered.
+/// flushes what it recovered. A log that ends before its latest snapshot, because what was not
+/// flushed is lost, the driver replaces by the snapshot: it starts and ends at that offset.
 #[derive(Clone, Debug, Default)]
 pub struct LogState {
     /// The first offset in the log.

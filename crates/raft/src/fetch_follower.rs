@@ -11,11 +11,12 @@ impl Raft {
     /// Like all handlers of responses: false if the node that answered should not be asked again at once.
     pub(crate) fn on_fetch_response(&mut self, correlation: Correlation, response: FetchResponse) -> bool {
         let FetchResponse { header, high_watermark, outcome, .. } = response;
+        let is_latest = self.last_fetch == Some(correlation);
         let error = header.error;
         if let Some(handled) = self.handle_common(header) {
             return handled;
         }
-        if error.is_error() || !matches!(self.role, Role::Follower(_)) {
+        if error.is_error() || !is_latest || !matches!(self.role, Role::Follower(_)) {
             return false;
         }
         let ok = match outcome {
@@ -24,7 +25,8 @@ impl Raft {
             FetchOutcome::Records => {
                 self.owed = Some(Owed::FetchedAppended { high_watermark });
                 let flush = self.flushes_fetched();
-                self.out.push(Action::AppendFetched { correlation, max_epoch: self.epoch, flush });
+                let (base_offset, max_epoch) = (self.log.end_offset(), self.epoch);
+                self.out.push(Action::AppendFetched { correlation, base_offset, max_epoch, flush });
                 true
             }
             FetchOutcome::Empty => {

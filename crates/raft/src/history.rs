@@ -43,6 +43,11 @@ impl ControlHistory {
         self.voters.last_key_value().map(|(offset, _)| *offset)
     }
 
+    /// The one before the latest.
+    pub fn previous_voters(&self) -> &VoterSet {
+        self.voters.values().nth_back(1).unwrap_or(&self.static_voters)
+    }
+
     pub fn last_version(&self) -> i16 {
         self.versions.last_key_value().map_or(0, |(_, version)| *version)
     }

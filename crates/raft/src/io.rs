@@ -8,7 +8,8 @@ use ottla_base::{ErrorCode, LeaderEpoch, NodeId, Offset};
 /// [`Action::Respond`], exactly once, perhaps much later.
 pub type Token = u64;
 
-/// The core's name for a request that it sends; never used twice by one core.
+/// The core's name for a request that it sends; never used twice by one core. The next core of the
+/// same node begins anew, so the driver must not let an answer outlive the core that asked.
 pub type Correlation = u64;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +71,8 @@ pub enum Action {
     /// epoch after `max_epoch` or that is corrupt; then step [`Event::FetchedAppended`] before anything else.
     AppendFetched {
         correlation: Correlation,
+        /// The end of the log: where the first batch must begin.
+        base_offset: Offset,
         max_epoch: LeaderEpoch,
         /// The records must be durable before the event.
         flush: bool,

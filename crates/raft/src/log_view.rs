@@ -55,6 +55,11 @@ impl LogView {
                 last.epoch, last.start_offset
             ));
         }
+        if let Some(id) = snapshots.last().filter(|id| id.offset > end_offset) {
+            return Err(format!(
+                "the log ends at offset {end_offset}, before the snapshot {id}: it must be replaced by the snapshot first"
+            ));
+        }
         if start_offset > 0 && !snapshots.iter().any(|id| id.offset >= start_offset) {
             return Err(format!(
                 "the log starts at offset {start_offset}, and there is no snapshot of what was before (latest: {})",
@@ -273,6 +278,8 @@ mod tests {
     #[test]
     fn parts_that_do_not_fit_are_named() {
         assert!(LogView::new(5, 4, vec![], []).unwrap_err().contains("starts at 5"));
+        let late = [OffsetAndEpoch::new(10, 1)];
+        assert!(LogView::new(0, 9, vec![], late).unwrap_err().contains("snapshot 10@1"));
         assert!(LogView::new(5, 9, vec![], []).unwrap_err().contains("no snapshot"));
         let epochs = vec![EpochStart { epoch: 3, start_offset: 0 }, EpochStart { epoch: 3, start_offset: 4 }];
         assert!(LogView::new(0, 9, epochs, []).unwrap_err().contains("epoch 3 at offset 4"));

@@ -49,6 +49,8 @@ pub struct Raft {
     pub(crate) shutdown_deadline_ms: Option<u64>,
     finished: bool,
     pub(crate) owed: Option<Owed>,
+    /// The fetch that was sent last. Answers to others come too late: the log may have moved on.
+    pub(crate) last_fetch: Option<Correlation>,
     pub(crate) now_ms: u64,
     deadline_ms: u64,
     /// How often the role changed: tells a poll whether to look again.
@@ -113,6 +115,7 @@ impl Raft {
             shutdown_deadline_ms: None,
             finished: false,
             owed: None,
+            last_fetch: None,
             now_ms,
             deadline_ms: NEVER_MS,
             role_changes: 0,
@@ -140,7 +143,7 @@ impl Raft {
                 // Records that we wrote and did not flush may be gone, so another record could get
                 // the same offset and epoch if we led on.
                 self.start_resigned();
-            } else if state.voted.is_some_and(|voted| voted.matches(&local)) && self.is_voter() {
+            } else if state.voted.is_some_and(|voted| voted.matches(&local)) && self.may_stand() {
                 self.start_candidate();
             } else {
                 match state.leader {
@@ -211,7 +214,8 @@ impl Raft {
             Event::Flushed { offset } => self.on_flushed(offset),
             Event::SnapshotCreated { id } => {
                 self.log.add_snapshot(id);
-                self.history.truncate_old(id.offset);
+                // The record at the snapshot's offset is not in it, and may still be truncated.
+                self.history.truncate_old(id.offset - 1);
             }
             Event::LogStartAdvanced { start_offset } => self.log.advance_start(start_offset),
             Event::Resign { epoch } => self.request_resign(epoch),
@@ -395,6 +399,17 @@ impl Raft {
 
     pub(crate) fn can_send_to(&self, endpoints: &Endpoints) -> bool {
         endpoints.get(&self.config.default_listener).is_some()
+    }
+
+    /// Whether this node may try to be elected: as a voter, or as one whose removal may not be
+    /// committed yet. Until it is, the others may lack the record of it, and then they cannot be
+    /// elected without this node, nor with its vote. (Apache Kafka does not do this, and two voters
+    /// of which the leader is removed and stops at the wrong moment stay without a leader.)
+    pub(crate) fn may_stand(&self) -> bool {
+        let committed = self.high_watermark.unwrap_or(0).max(self.log.latest_snapshot().map_or(0, |id| id.offset));
+        self.is_voter()
+            || self.history.last_voters_offset().is_some_and(|offset| offset >= committed)
+                && self.history.previous_voters().is_voter(&self.config.local)
     }
 
     pub(crate) fn is_only_voter(&self) -> bool {

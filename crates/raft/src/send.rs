@@ -22,7 +22,11 @@ impl Raft {
             return (None, self.connections.busy_until(to).unwrap_or(NEVER_MS));
         }
         let correlation = self.connections.send(to, self.now_ms);
-        self.out.push(Action::Send { to, endpoint, correlation, request: request() });
+        let request = request();
+        if matches!(request, Request::Fetch(_)) {
+            self.last_fetch = Some(correlation);
+        }
+        self.out.push(Action::Send { to, endpoint, correlation, request });
         (Some(correlation), self.connections.busy_until(to).unwrap_or(NEVER_MS))
     }
 

@@ -127,7 +127,7 @@ impl Raft {
             return Some(consistent && before != (self.epoch, self.leader));
         }
         if let Some(leader) = leader
-            && self.leader.is_none()
+            && self.leader_endpoints.is_empty()
         {
             // An observer that finds the leader may have got its records with the same answer.
             if !self.learn_leader(Some(leader), epoch, endpoints) {

@@ -29,6 +29,8 @@ struct Checks {
     votes: BTreeMap<(NodeId, LeaderEpoch), ReplicaKey>,
     committed: Vec<Record>,
     high_watermarks: BTreeMap<NodeId, Offset>,
+    /// Print what happens: for one seed that is replayed.
+    trace: bool,
 }
 
 impl Checks {
@@ -36,6 +38,11 @@ impl Checks {
         let ids: Vec<NodeId> = cluster.nodes.keys().copied().collect();
         for id in ids {
             for action in std::mem::take(&mut cluster.node(id).actions) {
+                if self.trace
+                    && let Some(text) = show::action(&action)
+                {
+                    println!("{:>6} n{id}: {text}", cluster.now_ms);
+                }
                 match action {
                     Action::BecameLeader { epoch, .. } => self.became_leader(cluster, id, epoch),
                     Action::PersistQuorumState(state) => {
@@ -124,7 +131,7 @@ impl World {
         let join = pick(4) == 0;
         let mut world = World {
             cluster: Cluster::default(),
-            checks: Checks::default(),
+            checks: Checks { trace: number("RAFT_SEED").is_some(), ..Checks::default() },
             loss: [0, 20, 150][pick(3) as usize],
             repeats: [0, 50][pick(2) as usize],
             chaos: [5, 60, 200][pick(3) as usize],
@@ -256,7 +263,7 @@ impl World {
         } else {
             Request::AddVoter(AddVoterRequest { voter: key(id), listeners: listeners(id), ack_when_committed: true })
         };
-        node.request(0, 0, 0, request, now_ms);
+        node.ask(request, now_ms);
     }
 
     /// No more faults: everybody must come to agree, with a leader, on all that was written.
@@ -285,7 +292,7 @@ impl World {
         let nodes: Vec<String> = self.cluster.nodes.values().map(|node| node.describe()).collect();
         panic!(
             "no agreement after {} of {HEAL_MS} ms without faults, in {steps} steps:\n{}",
-            HEAL_MS - (end_ms - self.cluster.now_ms),
+            (self.cluster.now_ms + HEAL_MS).saturating_sub(end_ms),
             nodes.join("\n")
         );
     }
@@ -337,5 +344,4 @@ fn random_schedules_keep_the_invariants() {
         elections >= seeds.clone().count() && committed > 2 * elections,
         "{elections} elections, {committed} records"
     );
-    let _ = show::voters;
 }

@@ -94,7 +94,7 @@ impl Raft {
         let fetch_deadline_ms = follower.fetch_deadline_ms;
         let update_deadline_ms = follower.update_voter_deadline_ms;
         let update_is_due = update_deadline_ms <= self.now_ms;
-        if self.is_voter() {
+        if self.may_stand() {
             if fetch_deadline_ms <= self.now_ms {
                 self.become_prospective();
                 return NEVER_MS;

@@ -32,7 +32,7 @@ pub(crate) struct Leader {
 impl Raft {
     pub(crate) fn become_leader(&mut self) {
         let Role::Candidate(candidate) = &self.role else { return };
-        assert!(candidate.election.is_won() && self.is_voter());
+        assert!(candidate.election.is_won());
         let granting_voters = candidate.election.granting();
         let local = self.config.local;
 

@@ -13,7 +13,7 @@ pub(crate) struct Prospective {
 impl Raft {
     /// Keeps epoch, leader and vote. An only voter passes through to being the leader.
     pub(crate) fn become_prospective(&mut self) {
-        assert!(self.is_voter() && !matches!(self.role, Role::Leader(_) | Role::Prospective(_)));
+        assert!(self.may_stand() && !matches!(self.role, Role::Leader(_) | Role::Prospective(_)));
         let election = Election::new(self.history.last_voters(), self.config.local.id);
         let election_deadline_ms = self.random_election_deadline_ms();
         self.set_role(Role::Prospective(Prospective { election, election_deadline_ms }));

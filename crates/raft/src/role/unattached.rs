@@ -21,7 +21,7 @@ impl Raft {
         assert!(epoch > self.epoch || (epoch == self.epoch && matches!(self.role, Role::Prospective(_))));
         // Who waits for an election already goes on waiting, or many new epochs could keep it from ever trying.
         let election_deadline_ms = match &self.role {
-            _ if !self.is_voter() => NEVER_MS,
+            _ if !self.may_stand() => NEVER_MS,
             Role::Unattached(role) => role.election_deadline_ms,
             Role::Candidate(role) => role.election_deadline_ms,
             Role::Resigned(role) => role.election_deadline_ms,
@@ -42,7 +42,7 @@ impl Raft {
     pub(crate) fn poll_unattached(&mut self) -> u64 {
         let Role::Unattached(role) = &self.role else { return NEVER_MS };
         let election_deadline_ms = role.election_deadline_ms;
-        if !self.is_voter() {
+        if !self.may_stand() {
             return self.fetch_from_any_bootstrap();
         }
         if self.shutdown_deadline_ms.is_some() {

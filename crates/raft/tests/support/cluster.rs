@@ -124,9 +124,9 @@ impl Cluster {
         match self.nodes.get_mut(&message.to) {
             Some(node) if node.raft.is_some() => node.receive(message, now_ms),
             _ if matches!(message.content, Content::Request(_)) => {
-                let Message { from, to, alias, correlation, .. } = message;
+                let Message { from, to, alias, run, correlation, .. } = message;
                 let content = Content::Failed(ottla_base::ErrorCode::NetworkException);
-                self.network.push((now_ms + 1, Message { from: to, to: from, alias, correlation, content }));
+                self.network.push((now_ms + 1, Message { from: to, to: from, alias, run, correlation, content }));
             }
             _ => {}
         }

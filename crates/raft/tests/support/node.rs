@@ -35,6 +35,8 @@ pub struct Message {
     pub to: NodeId,
     /// What the sender of the request calls its receiver: negative for a bootstrap server.
     pub alias: NodeId,
+    /// Which run of the node that asked: a connection does not outlive its process.
+    pub run: u32,
     pub correlation: Correlation,
     pub content: Content,
 }
@@ -42,6 +44,7 @@ pub struct Message {
 struct Asked {
     by: NodeId,
     alias: NodeId,
+    run: u32,
     correlation: Correlation,
     request: Request,
 }
@@ -61,6 +64,7 @@ pub struct Node {
     pub actions: Vec<Action>,
     asked: BTreeMap<Token, Asked>,
     next_token: Token,
+    run: u32,
     unfinished: Option<(OffsetAndEpoch, i64)>,
 }
 
@@ -78,6 +82,7 @@ impl Node {
             actions: Vec::new(),
             asked: BTreeMap::new(),
             next_token: 1,
+            run: 0,
             unfinished: None,
         }
     }
@@ -85,12 +90,18 @@ impl Node {
     pub fn start(&mut self, now_ms: u64) {
         assert!(self.raft.is_none());
         let mut actions = Vec::new();
-        // Recovery makes durable what it found.
+        // Recovery makes durable what it found; a snapshot is durable when it has its name.
+        if let Some((id, snapshot)) = self.disk.snapshots.last_key_value().map(|(id, snapshot)| (*id, snapshot.clone()))
+            && id.offset > self.disk.end()
+        {
+            self.disk.install(id, snapshot);
+        }
         self.disk.flushed = self.disk.end();
         let (state, log) = (self.disk.quorum_state.clone(), self.disk.log_state());
         let raft = Raft::start(self.config.clone(), self.rng.clone(), state, log, now_ms, &mut actions);
         self.raft = Some(raft.expect("a disk that fits together"));
         self.high_watermark = 0;
+        self.run += 1;
         self.carry_out(actions, Payload::None, now_ms);
         self.flush_if_auto(now_ms);
     }
@@ -157,26 +168,28 @@ impl Node {
         }
     }
 
-    pub fn request(&mut self, by: NodeId, alias: NodeId, correlation: Correlation, request: Request, now_ms: u64) {
-        if self.raft.is_none() {
-            return;
-        }
-        if request == Request::ApiVersions {
-            let kraft_versions = Some(VersionRange { min: 0, max: 1 });
-            let response = Response::ApiVersions { error: ErrorCode::None, kraft_versions };
-            let content = Content::Response(response, Payload::None);
-            return self.outbox.push(Message { from: self.id, to: by, alias, correlation, content });
-        }
-        let token = self.next_token;
-        self.next_token += 1;
-        self.asked.insert(token, Asked { by, alias, correlation, request: request.clone() });
-        self.step(Event::Request { token, request }, Payload::None, now_ms);
+    /// From a person; the answer is only in the trace.
+    pub fn ask(&mut self, request: Request, now_ms: u64) {
+        let content = Content::Request(request);
+        self.receive(Message { from: 0, to: self.id, alias: self.id, run: 0, correlation: 0, content }, now_ms);
     }
 
     pub fn receive(&mut self, message: Message, now_ms: u64) {
-        let Message { from, alias, correlation, content, .. } = message;
+        let Message { from, alias, run, correlation, content, .. } = message;
         match content {
-            Content::Request(request) => self.request(from, alias, correlation, request, now_ms),
+            Content::Request(Request::ApiVersions) => {
+                let kraft_versions = Some(VersionRange { min: 0, max: 1 });
+                let response = Response::ApiVersions { error: ErrorCode::None, kraft_versions };
+                let content = Content::Response(response, Payload::None);
+                self.outbox.push(Message { from: self.id, to: from, alias, run, correlation, content });
+            }
+            Content::Request(request) => {
+                let token = self.next_token;
+                self.next_token += 1;
+                self.asked.insert(token, Asked { by: from, alias, run, correlation, request: request.clone() });
+                self.step(Event::Request { token, request }, Payload::None, now_ms);
+            }
+            _ if run != self.run => {}
             Content::Response(response, payload) => {
                 self.step(Event::Response { from: alias, correlation, response }, payload, now_ms);
             }
@@ -245,7 +258,7 @@ impl Node {
             Action::Send { to, endpoint, correlation, request } => {
                 let content = Content::Request(request);
                 let real = NodeId::from(endpoint.port);
-                self.outbox.push(Message { from: self.id, to: real, alias: to, correlation, content });
+                self.outbox.push(Message { from: self.id, to: real, alias: to, run: self.run, correlation, content });
             }
             Action::Respond { token, response } => self.respond(token, response),
             Action::HighWatermark { offset } => self.high_watermark = offset,
@@ -273,7 +286,7 @@ impl Node {
     }
 
     fn respond(&mut self, token: Token, mut response: Response) {
-        let Asked { by, alias, correlation, request } =
+        let Asked { by, alias, run, correlation, request } =
             self.asked.remove(&token).unwrap_or_else(|| panic!("node {} answers {token} twice", self.id));
         let mut payload = Payload::None;
         match (&mut response, &request) {
@@ -290,11 +303,10 @@ impl Node {
             _ => {}
         }
         if by == 0 {
-            // A person asked; the answer is only in the trace.
             return;
         }
         let content = Content::Response(response, payload);
-        self.outbox.push(Message { from: self.id, to: by, alias, correlation, content });
+        self.outbox.push(Message { from: self.id, to: by, alias, run, correlation, content });
     }
 
     pub fn describe(&self) -> String {
