@@ -50,8 +50,9 @@ impl Loader<'_> {
             true => open.end_offset,
             false => self.params.recovery_point.min(open.end_offset),
         };
-        open.epochs_dirty |= open.epochs.truncate_from_end(open.end_offset);
-        open.epochs_dirty |= open.epochs.truncate_from_start(self.params.log_start_offset);
+        // The file may stay as it is: this happens at every start, and with the next epoch it is written anew.
+        open.epochs.truncate_from_end(open.end_offset);
+        open.epochs.truncate_from_start(self.params.log_start_offset);
         let bases: BTreeSet<Offset> = open.segments.iter().map(|segment| segment.base_offset()).collect();
         open.producers = self.new_producers()?;
         open.producers.remove_stray_snapshots(self.log.disk(), &self.log.dir, &bases)?;
