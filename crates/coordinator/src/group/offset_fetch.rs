@@ -219,11 +219,13 @@ impl GroupShard {
 
     /// Groups that have changed since.
     pub(super) fn changed_groups(&self) -> BTreeSet<&Arc<str>> {
-        let changed = |change| match change {
-            &Change::Group { ref id, .. } => Some(id),
-            _ => None,
-        };
-        self.uncommitted_changes().filter_map(changed).collect()
+        let mut groups = BTreeSet::new();
+        for change in self.uncommitted_changes() {
+            if let Change::Group { id, .. } = change {
+                groups.insert(id);
+            }
+        }
+        groups
     }
 
     fn committed_offsets(&self, group: &str) -> Option<Cow<'_, GroupOffsets>> {

@@ -92,6 +92,7 @@ pub struct At {
 }
 
 type Producers = BTreeSet<i64>;
+type TopicProducers = BTreeMap<Arc<str>, BTreeMap<i32, Producers>>;
 
 #[derive(Debug, Default, PartialEq, Eq)]
 #[allow(clippy::len_without_is_empty)]
@@ -99,7 +100,7 @@ pub struct Offsets {
     committed: Table,
     pending: BTreeMap<i64, Table>,
     /// Which producers have something pending: the other way to look at `pending`.
-    open: BTreeMap<Arc<str>, BTreeMap<Arc<str>, BTreeMap<i32, Producers>>>,
+    open: BTreeMap<Arc<str>, TopicProducers>,
 }
 
 impl Offsets {

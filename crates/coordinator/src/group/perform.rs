@@ -32,7 +32,7 @@ impl GroupShard {
         }
     }
 
-    fn perform_request(&mut self, request: Request, context: &RequestContext, token: Token) {
+    pub(super) fn perform_request(&mut self, request: Request, context: &RequestContext, token: Token) {
         match request {
             Request::JoinGroup(request) => self.join_group(&request, context, token),
             Request::SyncGroup(request) => self.sync_group(&request, context, token),

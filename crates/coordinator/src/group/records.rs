@@ -90,3 +90,43 @@ pub(super) fn classic_group(
     };
     record(group_key(&group.id), GroupRecordValue::GroupMetadata(value), GROUP_METADATA_VERSION)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ottla_wire::records::batches;
+
+    /// What is loaded from Kafka's log and written again is the same, to the byte.
+    #[test]
+    fn records_are_kafkas() -> Result<(), Box<dyn std::error::Error>> {
+        let log = Bytes::from_static(include_bytes!("../../tests/data/consumer-offsets-4.3.1.log"));
+        let mut compared = 0;
+        for batch in batches(log) {
+            for found in batch?.records()? {
+                let found = found?;
+                let (Some(key), Some(value)) = (found.key, found.value) else { continue };
+                let Some(record_key) = GroupRecordKey::from_key_bytes(key.clone())? else { continue };
+                let record_value = GroupRecordValue::from_value_bytes(record_key.id(), value.clone())?;
+                let written = match (&record_key, record_value) {
+                    (GroupRecordKey::GroupMetadata(key), Some(GroupRecordValue::GroupMetadata(value))) => {
+                        let group = ClassicGroup::from_record(key.group.as_str().into(), &value);
+                        match group.generation {
+                            0 => new_group(&group)?,
+                            _ => classic_group(&group, &group.assignments())?,
+                        }
+                    }
+                    (GroupRecordKey::OffsetCommit(key), Some(GroupRecordValue::OffsetCommit(value))) => {
+                        let (value, version) = offset_value(&CommittedOffset::from_record(&value, 0));
+                        let key = offset_key(&key.group, &key.topic, key.partition);
+                        record(key, GroupRecordValue::OffsetCommit(value), version)?
+                    }
+                    _ => continue,
+                };
+                assert_eq!(written, Record { key, value: Some(value) });
+                compared += 1;
+            }
+        }
+        assert_eq!(compared, 7);
+        Ok(())
+    }
+}

@@ -51,6 +51,16 @@ pub enum Request {
     },
 }
 
+impl Request {
+    pub(super) fn reads_committed(&self) -> bool {
+        match self {
+            Request::OffsetFetch { require_stable, .. } => !require_stable,
+            Request::ListGroups(_) | Request::DescribeGroups(_) => true,
+            _ => false,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 #[allow(clippy::large_enum_variant)]
 pub enum Response {

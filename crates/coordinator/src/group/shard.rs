@@ -33,6 +33,7 @@ enum Phase {
 
 /// Something that may write, in the order in which it came.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // Nearly always a request.
 pub(super) enum Operation {
     Request {
         request: Request,
@@ -163,6 +164,8 @@ impl GroupShard {
                 let response = request.error_response(&context, ErrorCode::NotCoordinator);
                 self.core.reply(token, response);
             }
+            // Readers of what is committed need not queue behind an append.
+            Phase::Active if request.reads_committed() => self.perform_request(request, &context, token),
             Phase::Active => {
                 self.waiting.push_back(Operation::Request { request, context, token });
                 self.run();

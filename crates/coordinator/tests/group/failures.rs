@@ -246,6 +246,33 @@ fn an_assignment_is_held_until_it_is_committed() {
 }
 
 #[test]
+fn a_leader_that_asks_twice_assigns_once() {
+    check(
+        "
+        config initial-delay=0
+        a: join g v=3
+        hold-hw
+        first: sync g member=a#1 gen=1 assign=a#1:x
+        second: sync g member=a#1 gen=1 assign=a#1:y
+        release-hw
+        ",
+        expect![[r#"
+            config initial-delay=0
+            a: join g v=3
+                a <- joined generation 1 as a#1, leader a#1, protocol Some("range"), a#1 (t1)
+                append group g v3: generation 0, type "", protocol None, leader none, since 0
+            hold-hw
+            first: sync g member=a#1 gen=1 assign=a#1:x
+                append group g v3: generation 1, type "consumer", protocol Some("range"), leader a#1, since 0, a#1 (t1) assigned "x"
+            second: sync g member=a#1 gen=1 assign=a#1:y
+                first <- REBALANCE_IN_PROGRESS
+            release-hw
+                second <- synced, protocol range, assigned "x"
+        "#]],
+    );
+}
+
+#[test]
 fn what_comes_during_an_append_goes_into_the_next_batch() {
     check(
         "

@@ -8,6 +8,7 @@ mod failures;
 mod join;
 mod load;
 mod print;
+mod random;
 mod rebalance;
 mod requests;
 mod statics;

@@ -4,7 +4,7 @@ use crate::print;
 use crate::requests::{Words, request};
 use bytes::Bytes;
 use ottla_base::{ErrorCode, SeededRng, Time};
-use ottla_coordinator::group::{Action, Group, GroupConfig, GroupShard, RequestContext};
+use ottla_coordinator::group::{Action, ClassicGroup, Group, GroupConfig, GroupShard, RequestContext, Response};
 use ottla_coordinator::runtime::{Append, AppendKind, Record};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -26,8 +26,10 @@ pub struct World {
     hold_appends: bool,
     held: Vec<Append>,
     fail_next: Option<ErrorCode>,
+    has_failed: bool,
     labels: BTreeMap<u64, String>,
     next_token: u64,
+    high_watermark: i64,
     pub names: Names,
     pub output: String,
 }
@@ -56,6 +58,10 @@ impl Names {
         short
     }
 
+    pub fn all(&self) -> Vec<String> {
+        self.short_of.values().cloned().collect()
+    }
+
     pub fn long(&self, short: &str) -> String {
         let found = self.short_of.iter().find(|(_, known)| *known == short);
         found.map_or_else(|| short.to_owned(), |(id, _)| id.clone())
@@ -81,8 +87,10 @@ impl World {
             hold_appends: false,
             held: Vec::new(),
             fail_next: None,
+            has_failed: false,
             labels: BTreeMap::new(),
             next_token: 1,
+            high_watermark: 0,
             names: Names::default(),
             output: String::new(),
         }
@@ -206,6 +214,7 @@ impl World {
         }
         let result = match self.fail_next.take() {
             Some(error) => {
+                self.has_failed = true;
                 writeln!(self.output, "    the append fails: {error}").unwrap();
                 Err(error)
             }
@@ -232,7 +241,8 @@ impl World {
 
     fn commit_all(&mut self) {
         let mut actions = Vec::new();
-        self.shard.committed(self.log.len() as i64, self.now, &mut actions);
+        self.high_watermark = self.log.len() as i64;
+        self.shard.committed(self.high_watermark, self.now, &mut actions);
         self.act(actions);
     }
 
@@ -259,8 +269,12 @@ impl World {
     }
 
     fn reload(&self) -> GroupShard {
+        self.load(self.log.len())
+    }
+
+    fn load(&self, end: usize) -> GroupShard {
         let mut shard = new_shard(&self.config);
-        for entry in &self.log {
+        for entry in &self.log[..end] {
             match entry {
                 Entry::Record { producer_id, key, value } => {
                     shard.load_record(*producer_id, key, value.as_ref()).unwrap();
@@ -278,6 +292,59 @@ impl World {
         }
     }
 
+    pub fn unanswered(&self) -> usize {
+        self.labels.len()
+    }
+
+    fn classic(&self, id: &str) -> Option<&ClassicGroup> {
+        self.shard.groups().find(|(known, _)| *known == id).and_then(|(_, group)| match group {
+            Group::Classic(group) => Some(&**group),
+            Group::Modern(_) => None,
+        })
+    }
+
+    pub fn generation(&self, id: &str) -> i32 {
+        self.classic(id).map_or(0, |group| group.generation)
+    }
+
+    pub fn members(&self, id: &str) -> Vec<String> {
+        self.classic(id).into_iter().flat_map(|group| group.members.keys()).map(|id| id.to_string()).collect()
+    }
+
+    pub fn leader(&self, id: &str) -> Option<String> {
+        self.classic(id)?.leader.as_ref().map(|leader| leader.to_string())
+    }
+
+    /// What readers are told is what the log says up to the high watermark.
+    pub fn check_committed(&mut self) {
+        let mut replayed = self.load(self.high_watermark as usize);
+        replayed.loaded(self.now, &mut Vec::new());
+        for question in ["fetch g", "fetch h", "list"] {
+            let words = Words::new(question);
+            let ask = |shard: &mut GroupShard| {
+                let context = RequestContext { client_id: String::new(), client_host: String::new(), api_version: 9 };
+                let mut actions = Vec::new();
+                shard.handle(request(&words, &self.names), context, u64::MAX, self.now, &mut actions);
+                let replies: Vec<Response> = actions
+                    .into_iter()
+                    .filter_map(|action| match action {
+                        Action::Reply { token: u64::MAX, response } => Some(response),
+                        _ => None,
+                    })
+                    .collect();
+                assert_eq!(replies.len(), 1, "an answer at once");
+                match &replies[0] {
+                    // States of a rebalance are not in the log.
+                    Response::ListGroups(response) => {
+                        response.groups.iter().map(|group| group.group_id.clone()).collect::<Vec<_>>().join(" ")
+                    }
+                    response => print::response(response, &mut Names::default()),
+                }
+            };
+            assert_eq!(ask(&mut self.shard), ask(&mut replayed), "{question}");
+        }
+    }
+
     /// What the log says is what the shard believes, wherever it does not know more than the log.
     pub fn check_replay(&mut self) {
         let replayed = self.reload();
@@ -285,7 +352,8 @@ impl World {
         assert_eq!(ids(&self.shard), ids(&replayed), "groups after the replay");
         for ((id, live), (_, replayed_group)) in self.shard.groups().zip(replayed.groups()) {
             let stored = |group: &Group| print::stored(group);
-            if print::is_settled(live) {
+            // As in Kafka, a group lives on when the record of its last state could not be written.
+            if print::is_settled(live) && !self.has_failed {
                 assert_eq!(stored(live), stored(replayed_group), "group {id} after the replay");
             }
             let offsets = |shard: &GroupShard| print::offsets(shard, id);

@@ -55,6 +55,8 @@ pub struct ClassicGroup {
     supported_protocols: BTreeMap<String, usize>,
     /// `None` when the coordinator cannot tell.
     pub subscribed_topics: Option<BTreeSet<String>>,
+    /// The generation whose assignment is on its way to the log.
+    pub storing_assignment: Option<i32>,
     /// Somebody joined since the initial delay began: it can be made longer.
     pub new_member_added: bool,
 }
@@ -77,6 +79,7 @@ impl ClassicGroup {
             awaiting_join: 0,
             supported_protocols: BTreeMap::new(),
             subscribed_topics: None,
+            storing_assignment: None,
             new_member_added: false,
         }
     }

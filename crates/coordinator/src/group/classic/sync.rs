@@ -39,7 +39,8 @@ impl ClassicGroup {
                     member.awaiting_sync = Some(token);
                 }
                 self.has_synced(core, &request.member_id);
-                if self.is_leader(&request.member_id) {
+                // A leader that asks again must not put another assignment behind the one that its members get.
+                if self.is_leader(&request.member_id) && self.storing_assignment != Some(self.generation) {
                     self.store_assignment(core, request);
                 }
             }
@@ -85,12 +86,18 @@ impl ClassicGroup {
         let record = records::classic_group(self, &assignments);
         let assigned = Assigned { group: self.id.clone(), generation: self.generation, assignments };
         match core.write(record) {
-            Ok(()) => core.open.completions.push(Completion::Assigned(assigned)),
+            Ok(()) => {
+                self.storing_assignment = Some(self.generation);
+                core.open.completions.push(Completion::Assigned(assigned));
+            }
             Err(error) => self.on_assigned(core, assigned, Err(error)),
         }
     }
 
     pub(in crate::group) fn on_assigned(&mut self, core: &mut Core, assigned: Assigned, result: Result<(), ErrorCode>) {
+        if self.storing_assignment == Some(assigned.generation) {
+            self.storing_assignment = None;
+        }
         // Another rebalance may have begun while the record was under way.
         if self.state != ClassicState::CompletingRebalance || self.generation != assigned.generation {
             return;
