@@ -7,6 +7,7 @@ mod java;
 mod log;
 pub mod options;
 mod settings;
+mod signals;
 mod stop;
 mod topic_filter;
 

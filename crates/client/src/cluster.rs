@@ -9,7 +9,7 @@ use ottla_wire::messages::metadata_request::MetadataRequestTopic;
 use ottla_wire::messages::{FindCoordinatorRequest, FindCoordinatorResponse, MetadataRequest, MetadataResponse};
 use parking_lot::Mutex;
 
-use crate::config::ClientConfig;
+use crate::config::{ClientConfig, Role};
 use crate::connection::Connection;
 use crate::error::{Error, Result, check_with};
 use crate::metadata::Metadata;
@@ -176,7 +176,27 @@ impl Cluster {
         };
         let response = connection.call(&request).await?;
         check_with(response.error_code, None)?;
+        self.warn_of_topics(&response);
         Ok(self.keep(response, *topics == Topics::All))
+    }
+
+    /// Kafka's admin client keeps quiet about them.
+    fn warn_of_topics(&self, response: &MetadataResponse) {
+        let wrong = response.topics.iter().filter(|topic| topic.error_code != 0);
+        let list: Vec<String> = wrong
+            .map(|topic| {
+                let name = topic.name.as_deref().unwrap_or_default();
+                format!("{name}={}", ErrorCode::from_code(topic.error_code))
+            })
+            .collect();
+        if !list.is_empty() && self.config.role != Role::Admin {
+            tracing::warn!(
+                target: "org.apache.kafka.clients.NetworkClient",
+                "{}The metadata response from the cluster reported a recoverable issue : {{{}}}",
+                self.config.log_prefix(),
+                list.join(", ")
+            );
+        }
     }
 
     fn keep(&self, response: MetadataResponse, all_topics: bool) -> Arc<Metadata> {

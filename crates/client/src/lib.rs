@@ -10,6 +10,7 @@ mod connection;
 pub mod error;
 mod error_texts;
 mod metadata;
+mod producer;
 mod random;
 
 pub use admin::{Admin, NewPartitions, NewTopic, PartitionDescription, Target, TopicDescription};
@@ -18,5 +19,6 @@ pub use config::{ClientConfig, Role, Settings, invalid, parse_host_port};
 pub use connection::{Connection, Reply};
 pub use error::{Error, Result};
 pub use metadata::{Broker, Metadata, PartitionInfo, TopicInfo};
+pub use producer::{Delivery, Producer, ProducerConfig, ProducerRecord, RecordMetadata};
 
 pub(crate) use admin::group_by_topic;

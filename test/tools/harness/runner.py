@@ -82,8 +82,8 @@ def run(command, step):
 
 
 STACK = re.compile(r"^(\tat |\t\.\.\. \d+ |Caused by: |Exception in thread )")
-# A stack trace's first line, which says again what the line before it said.
-THROWN = re.compile(r"^(joptsimple|java|org\.apache|scala|kafka|net)\.[\w.$]*(Exception|Error|Throwable)\b")
+# A stack trace's first line, which may say again what the line before it said.
+THROWN = re.compile(r"^(?:joptsimple|java|org\.apache|scala|kafka|net)\.[\w.$]*(?:Exception|Error|Throwable)(?:: (.*))?$")
 OPTION = re.compile(r"^\s{0,1}(-[\w.?-]+(, -[\w.?-]+)*)( .*)?$")
 
 
@@ -92,6 +92,7 @@ def normalize(text, replacements):
         text = text.replace(old, new)
     text = re.sub(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\]", "[TIME]", text)
     text = re.sub(r"(?<![\w-])(?!AAAAAAAAAAAAAAAAAAAAA)[A-Za-z0-9_-]{21}[AQgw](?![\w-])", "ID", text)
+    text = re.sub(r" with correlation id \d+", "", text)
     text = re.sub(r"console-consumer-\d+", "console-consumer-N", text)
     text = re.sub(r"(CreateTime|LogAppendTime):\d+", r"\1:T", text)
     text = re.sub(r"((?i:timestamp)\"?[:=])\d{13}", r"\1T", text)
@@ -111,7 +112,10 @@ def normalize_errors(text, replacements):
             if option:
                 lines.append(option.group(1))
             continue
-        if STACK.match(line) or THROWN.match(line) or not line.strip():
+        if STACK.match(line) or not line.strip():
+            continue
+        thrown = THROWN.match(line)
+        if thrown and lines and lines[-1] == thrown.group(1):
             continue
         lines.append(line)
     return "\n".join(lines)

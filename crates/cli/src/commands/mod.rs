@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+mod console_producer;
 mod topics;
 
 pub struct Command {
@@ -11,8 +12,14 @@ pub struct Command {
     pub run: fn(&[String]) -> ExitCode,
 }
 
-pub const COMMANDS: &[Command] =
-    &[Command { name: "topics", about: "Creates, lists, describes, alters and deletes topics", run: topics::run }];
+pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "console-producer",
+        about: "Sends lines of standard input to a topic",
+        run: console_producer::run,
+    },
+    Command { name: "topics", about: "Creates, lists, describes, alters and deletes topics", run: topics::run },
+];
 
 /// `topics`, `kafka-topics` or `kafka-topics.sh`.
 pub fn find(name: &str) -> Option<&'static Command> {

@@ -8,7 +8,7 @@ const GAP: usize = 2;
 const MAX_LEFT: usize = 39;
 
 pub(super) fn table(options: &[Opt]) -> String {
-    let mut rows: Vec<(String, String)> = options.iter().map(row).collect();
+    let mut rows: Vec<(String, String)> = options.iter().filter(|option| !option.hidden).map(row).collect();
     rows.sort();
     let left = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0).clamp("Option".len(), MAX_LEFT);
     let mut out = String::new();

@@ -21,20 +21,27 @@ pub struct Opt {
     pub names: &'static [&'static str],
     pub takes: Takes,
     pub default: Option<&'static str>,
+    /// Understood, but not shown: for command lines of older versions.
+    pub hidden: bool,
     pub help: &'static str,
 }
 
 pub const fn flag(names: &'static [&'static str], help: &'static str) -> Opt {
-    Opt { names, takes: Takes::Nothing, default: None, help }
+    Opt { names, takes: Takes::Nothing, default: None, hidden: false, help }
 }
 
 pub const fn value(names: &'static [&'static str], what: &'static str, help: &'static str) -> Opt {
-    Opt { names, takes: Takes::Value(what), default: None, help }
+    Opt { names, takes: Takes::Value(what), default: None, hidden: false, help }
 }
 
 impl Opt {
     pub const fn or(mut self, default: &'static str) -> Opt {
         self.default = Some(default);
+        self
+    }
+
+    pub const fn hidden(mut self) -> Opt {
+        self.hidden = true;
         self
     }
 
