@@ -79,7 +79,8 @@ pub struct UnknownTags(Option<Box<Vec<(u32, Bytes)>>>);
 
 impl UnknownTags {
     pub fn push(&mut self, tag: u32, content: Bytes) {
-        self.0.get_or_insert_default().push((tag, content));
+        // One is the usual number, and `TAG_COST` counts on it.
+        self.0.get_or_insert_with(|| Box::new(Vec::with_capacity(1))).push((tag, content));
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &(u32, Bytes)> {
@@ -147,6 +148,13 @@ pub(crate) fn null_only_if<T>(allowed: bool, value: Option<T>, field: &'static s
     Ok(value)
 }
 
+/// An unknown tag's share of a vector that doubles: while it moves, the old half and the new whole.
+const TAG_COST: usize = 3 * size_of::<(u32, Bytes)>();
+
+fn budget_of(input: usize) -> usize {
+    input.saturating_mul(4).saturating_add(1 << 20)
+}
+
 pub struct Reader {
     bytes: Bytes,
     position: usize,
@@ -159,7 +167,7 @@ pub struct Reader {
 impl Reader {
     pub fn new(bytes: Bytes) -> Self {
         let limit = bytes.len();
-        Reader { budget: limit.saturating_mul(4).saturating_add(1 << 20), bytes, position: 0, limit }
+        Reader { budget: budget_of(limit), bytes, position: 0, limit }
     }
 
     pub fn remaining(&self) -> usize {
@@ -173,6 +181,11 @@ impl Reader {
     /// What has not been read yet, without a copy.
     pub fn rest(&self) -> Bytes {
         self.bytes.slice(self.position..self.limit)
+    }
+
+    /// How many bytes of memory the message takes so far, at most.
+    pub fn charged(&self) -> usize {
+        budget_of(self.bytes.len()) - self.budget
     }
 
     fn charge(&mut self, bytes: usize) -> Result<(), WireError> {
@@ -352,7 +365,7 @@ impl Reader {
 
     /// The content of a tag that nobody knows, kept as it is.
     pub fn rest_of_tag(&mut self, _outer: usize) -> Result<Bytes, WireError> {
-        self.charge(size_of::<(u32, Bytes)>())?;
+        self.charge(TAG_COST)?;
         let content = self.rest();
         self.position = self.limit;
         Ok(content)
@@ -415,6 +428,25 @@ impl Writer {
         }
         self.flushed += segment.len();
         self.segments.push(segment);
+    }
+
+    /// Leaves room for a frame's length at the front. To be called first.
+    pub fn begin_frame(&mut self) {
+        self.raw(&[0; 4]);
+    }
+
+    /// All of it, with its length in the room that [`Writer::begin_frame`] left.
+    pub fn into_frame(self) -> Result<Vec<Segment>, WireError> {
+        let len = self.len() - 4;
+        let prefix = i32::try_from(len).map_err(|_| WireError::BadLength(len as i64))?.to_be_bytes();
+        let mut segments = self.into_segments();
+        if let Some(Segment::Bytes(first)) = segments.first_mut() {
+            // Nobody else holds these bytes yet, so this does not copy them.
+            let mut bytes = BytesMut::from(std::mem::take(first));
+            bytes[..4].copy_from_slice(&prefix);
+            *first = bytes.freeze();
+        }
+        Ok(segments)
     }
 
     pub fn into_segments(mut self) -> Vec<Segment> {

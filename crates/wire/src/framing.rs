@@ -72,5 +72,8 @@ macro_rules! coordinator_framing {
 }
 
 coordinator_framing!(crate::group_records::GroupRecordKey, crate::group_records::GroupRecordValue);
-coordinator_framing!(crate::transaction_records::TransactionRecordKey, crate::transaction_records::TransactionRecordValue);
+coordinator_framing!(
+    crate::transaction_records::TransactionRecordKey,
+    crate::transaction_records::TransactionRecordValue
+);
 coordinator_framing!(crate::share_records::ShareRecordKey, crate::share_records::ShareRecordValue);

@@ -8,6 +8,8 @@ pub struct Schema {
     pub name: &'static str,
     pub min_version: i16,
     pub max_version: i16,
+    /// Decodes, and forgets it: for what is said about decoding alone.
+    pub decode: fn(&mut Reader, i16) -> Result<(), WireError>,
     /// Decodes, encodes again, and says how many bytes were left unread.
     pub reencode: fn(Bytes, i16) -> Result<(Bytes, usize), WireError>,
     /// The decoded message in Rust's debug form.
@@ -26,9 +28,14 @@ pub(crate) const fn schema_of<T: Message + std::fmt::Debug>() -> Schema {
         name: T::NAME,
         min_version: T::MIN_VERSION,
         max_version: T::MAX_VERSION,
+        decode: decode::<T>,
         reencode: reencode::<T>,
         show: show::<T>,
     }
+}
+
+fn decode<T: Message>(reader: &mut Reader, version: i16) -> Result<(), WireError> {
+    T::decode(reader, version).map(drop)
 }
 
 fn reencode<T: Message>(bytes: Bytes, version: i16) -> Result<(Bytes, usize), WireError> {

@@ -2,35 +2,12 @@
 //! with every field set, with nulls, and with tagged fields that nobody knows. Each must decode,
 //! use up its bytes, and encode to the same bytes. See `test/corpus/README.md`.
 
+mod support;
+
 use bytes::Bytes;
-use ottla_wire::schema::{SCHEMAS, Schema};
+use ottla_wire::schema::SCHEMAS;
 use std::collections::HashSet;
-use std::path::Path;
-
-struct Sample {
-    schema: &'static Schema,
-    version: i16,
-    kind: String,
-    bytes: Bytes,
-}
-
-fn unhex(text: &str) -> Bytes {
-    let digit = |c: u8| char::from(c).to_digit(16).expect("a hexadecimal digit") as u8;
-    text.trim_start_matches('-').as_bytes().chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
-}
-
-fn corpus() -> Vec<Sample> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../test/corpus/corpus-4.3.1.txt.zst");
-    let packed = std::fs::read(path).expect("the corpus is checked in");
-    let text = String::from_utf8(zstd::decode_all(&packed[..]).expect("zstd")).expect("text");
-    let sample = |line: &str| {
-        let mut words = line.split(' ');
-        let mut word = || words.next().unwrap_or_default();
-        let schema = Schema::by_name(word()).unwrap_or_else(|| panic!("no schema for {line}"));
-        Sample { schema, version: word().parse().expect("a version"), kind: word().to_owned(), bytes: unhex(word()) }
-    };
-    text.lines().filter(|line| !line.starts_with('#')).map(sample).collect()
-}
+use support::{Sample, corpus};
 
 #[test]
 fn bytes_of_apache_kafka_round_trip() {
