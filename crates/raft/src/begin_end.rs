@@ -55,6 +55,9 @@ impl Raft {
             && self.leader == Some(request.leader)
         {
             follower.fetch_deadline_ms = deadline_ms;
+            // Whoever stands now does not depose a leader. (In Apache Kafka a follower goes on to
+            // reject pre-votes, so two voters whose leader was removed lose time.)
+            follower.has_fetched = false;
         }
         Ok(())
     }

@@ -25,7 +25,7 @@ pub struct Config {
     pub bootstrap_servers: Vec<Endpoint>,
     /// `controller.quorum.election.timeout.ms`: an election takes this to twice this, at random.
     pub election_timeout_ms: u64,
-    /// `controller.quorum.fetch.timeout.ms`: without a fetch for so long a voter tries an election.
+    /// `controller.quorum.fetch.timeout.ms`: without a fetch for so long, or up to an eighth less, a voter tries an election.
     pub fetch_timeout_ms: u64,
     /// `controller.quorum.election.backoff.max.ms`: how long the last of a leader's preferred successors waits.
     pub election_backoff_max_ms: u64,
@@ -55,11 +55,15 @@ impl Config {
         }
     }
 
-    /// Whom to ask who leads: the bootstrap servers under the ids -2, -3, … or the static voters but this node.
+    /// Whom to ask who leads: the bootstrap servers under the ids -2, -3, … or the static voters, but not this node.
     pub(crate) fn bootstrap_nodes(&self) -> Vec<(NodeId, Endpoint)> {
         if !self.bootstrap_servers.is_empty() {
             let ids = (NodeId::MIN..=-2).rev();
-            return ids.zip(self.bootstrap_servers.iter().cloned()).collect();
+            let local = self.listeners.get(&self.default_listener);
+            return ids
+                .zip(self.bootstrap_servers.iter().cloned())
+                .filter(|(_, server)| Some(server) != local)
+                .collect();
         }
         self.static_voters
             .iter()

@@ -126,6 +126,6 @@ pub struct QuorumState {
     pub voted: Option<crate::ReplicaKey>,
     /// The ids of the voters: only in version 0 of the file.
     pub voters: Vec<NodeId>,
-    /// The file's `data_version`: 0 with kraft.version 0, else 1. Not looked at when read.
+    /// The file's `data_version`: 0 with kraft.version 0, else 1.
     pub version: i16,
 }

@@ -40,6 +40,8 @@ pub struct Raft {
     pub(crate) leader: Option<NodeId>,
     pub(crate) leader_endpoints: Endpoints,
     pub(crate) voted: Option<ReplicaKey>,
+    /// What the file holds.
+    persisted: Option<QuorumState>,
     pub(crate) high_watermark: Option<Offset>,
     /// The largest high watermark that was announced.
     announced_high_watermark: Offset,
@@ -109,6 +111,7 @@ impl Raft {
             leader: None,
             leader_endpoints: Endpoints::new(),
             voted: None,
+            persisted: state.clone(),
             high_watermark: None,
             announced_high_watermark: -1,
             announced_leader: (-1, None, Endpoints::new()),
@@ -372,6 +375,10 @@ impl Raft {
             voters: if version == 0 { self.history.last_voters().ids().collect() } else { Vec::new() },
             version,
         };
+        if self.persisted.as_ref() == Some(&state) {
+            return;
+        }
+        self.persisted = Some(state.clone());
         match self.out.last_mut() {
             // Nothing depends on the state in between.
             Some(Action::PersistQuorumState(last)) => *last = state,

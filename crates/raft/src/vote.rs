@@ -61,16 +61,18 @@ impl Raft {
         if let Some(handled) = self.handle_common(header) {
             return handled;
         }
-        if error.is_error() {
+        // The voter is not there any more: its node has another disk. (Apache Kafka asks it again
+        // and again, without a pause.)
+        if error.is_error() && error != ErrorCode::InvalidVoterKey {
             return false;
         }
         match &mut self.role {
             Role::Prospective(role) => {
-                role.election.record(from, vote_granted);
+                role.election.record(from, vote_granted && !error.is_error());
                 self.prospective_voted();
             }
             Role::Candidate(role) => {
-                role.election.record(from, vote_granted);
+                role.election.record(from, vote_granted && !error.is_error());
                 self.candidate_started();
             }
             _ => {}
@@ -137,7 +139,6 @@ impl Raft {
         }
         match error {
             ErrorCode::BrokerNotAvailable | ErrorCode::InvalidRequest => Some(false),
-            ErrorCode::InvalidVoterKey => Some(true),
             _ => None,
         }
     }

@@ -204,7 +204,10 @@ impl Raft {
         let voters = self.changeable_voters()?;
         let Some(remaining) = voters.with_removed(&voter) else {
             let keys: Vec<String> = voters.keys().map(|key| key.to_string()).collect();
-            let message = format!("{voter} is not a voter, or the only one; the voters are {}", keys.join(", "));
+            let message = match keys.as_slice() {
+                [only] if voters.is_voter(&voter) => format!("{only} is the only voter, and cannot be removed"),
+                _ => format!("{voter} is not a voter; the voters are {}", keys.join(", ")),
+            };
             return Err(refuse(ErrorCode::VoterNotFound, message));
         };
         let deadline_ms = self.now_ms.saturating_add(self.config.request_timeout_ms);

@@ -5,6 +5,9 @@
 //! A failure prints its seed; `RAFT_SEED=17 cargo test -p ottla-raft --test random` replays it, and
 //! `RAFT_SEEDS=5000` tries more than usual.
 
+// The seed comes from the environment.
+#![allow(clippy::disallowed_methods)]
+
 mod support;
 
 use ottla_base::{LeaderEpoch, NodeId, Offset, Rng, SeededRng};
@@ -228,7 +231,7 @@ impl World {
             7 => self.cluster.cut.clear(),
             8 => {
                 let node = self.cluster.node(id);
-                if node.snapshot(now_ms).is_some() && self.rng.next_u64() % 2 == 0 {
+                if node.snapshot(now_ms).is_some() && self.rng.next_u64().is_multiple_of(2) {
                     node.trim(now_ms);
                 }
             }

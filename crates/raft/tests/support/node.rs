@@ -5,7 +5,7 @@ use super::show;
 use ottla_base::{ErrorCode, NodeId, Offset, Rng};
 use ottla_raft::{
     Action, Config, ControlEntry, Correlation, Event, FetchOutcome, OffsetAndEpoch, Raft, Request, Response, Token,
-    VersionRange,
+    UpgradeError, VersionRange,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -166,6 +166,15 @@ impl Node {
             self.disk.trim(start_offset);
             self.step(Event::LogStartAdvanced { start_offset }, Payload::None, now_ms);
         }
+    }
+
+    pub fn upgrade(&mut self, version: i16, now_ms: u64) -> Result<bool, UpgradeError> {
+        let raft = self.raft.as_mut().expect("a node that runs");
+        let mut actions = Vec::new();
+        let result = raft.upgrade_kraft_version(raft.epoch(), version, false, now_ms, &mut actions);
+        self.carry_out(actions, Payload::None, now_ms);
+        self.flush_if_auto(now_ms);
+        result
     }
 
     /// From a person; the answer is only in the trace.
