@@ -177,7 +177,11 @@ mod tests {
 
     #[test]
     fn defaults() {
-        check("", &[], true, expect![[r#"
+        check(
+            "",
+            &[],
+            true,
+            expect![[r#"
             kraft.version=1
             feature metadata.version=30
             feature eligible.leader.replicas.version=1
@@ -185,29 +189,78 @@ mod tests {
             feature share.version=1
             feature streams.version=1
             feature transaction.version=2
-        "#]]);
-        check("3.9", &[], false, expect![[r#"
+        "#]],
+        );
+        check(
+            "3.9",
+            &[],
+            false,
+            expect![[r#"
             kraft.version=0
             feature metadata.version=21
-        "#]]);
-        check("4.0", &[("eligible.leader.replicas.version", 1), ("group.version", 0)], false, expect![[r#"
+        "#]],
+        );
+        check(
+            "4.0",
+            &[("eligible.leader.replicas.version", 1), ("group.version", 0)],
+            false,
+            expect![[r#"
             kraft.version=0
             feature metadata.version=25
             feature eligible.leader.replicas.version=1
             feature transaction.version=2
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn errors() {
-        check("3.9", &[("eligible.leader.replicas.version", 1)], false, expect!["eligible.leader.replicas.version could not be set to 1 because it depends on metadata.version level 23"]);
-        check("3.9", &[("metadata.version", 20)], false, expect!["Use --release-version instead of --feature metadata.version=X to avoid ambiguity."]);
+        check(
+            "3.9",
+            &[("eligible.leader.replicas.version", 1)],
+            false,
+            expect![
+                "eligible.leader.replicas.version could not be set to 1 because it depends on metadata.version level 23"
+            ],
+        );
+        check(
+            "3.9",
+            &[("metadata.version", 20)],
+            false,
+            expect!["Use --release-version instead of --feature metadata.version=X to avoid ambiguity."],
+        );
         check("", &[("metadata.version", 31)], false, expect!["metadata.version 4.4-IV0 is not yet stable."]);
-        check("", &[("metadata.version", 5)], false, expect!["No MetadataVersion with feature level 5. Valid feature levels are from 7 to 31."]);
-        check("", &[("nonsense", 1)], false, expect!["Unsupported feature: nonsense. Supported features are: eligible.leader.replicas.version, group.version, kraft.version, share.version, streams.version, transaction.version"]);
+        check(
+            "",
+            &[("metadata.version", 5)],
+            false,
+            expect!["No MetadataVersion with feature level 5. Valid feature levels are from 7 to 31."],
+        );
+        check(
+            "",
+            &[("nonsense", 1)],
+            false,
+            expect![
+                "Unsupported feature: nonsense. Supported features are: eligible.leader.replicas.version, group.version, kraft.version, share.version, streams.version, transaction.version"
+            ],
+        );
         check("", &[("group.version", 7)], false, expect!["No feature:group.version with feature level 7"]);
-        check("", &[("kraft.version", 0)], true, expect!["Cannot set kraft.version to 0 if controller.quorum.voters is empty and one of the flags --standalone, --initial-controllers, or --no-initial-controllers is used. For dynamic controllers support, try removing the --feature flag for kraft.version."]);
-        check("", &[("kraft.version", 1)], false, expect!["Cannot set kraft.version to 1 unless controller.quorum.voters is empty and one of the flags --standalone, --initial-controllers, or --no-initial-controllers is used. For dynamic controllers support, try using one of --standalone, --initial-controllers, or --no-initial-controllers and removing controller.quorum.voters."]);
+        check(
+            "",
+            &[("kraft.version", 0)],
+            true,
+            expect![
+                "Cannot set kraft.version to 0 if controller.quorum.voters is empty and one of the flags --standalone, --initial-controllers, or --no-initial-controllers is used. For dynamic controllers support, try removing the --feature flag for kraft.version."
+            ],
+        );
+        check(
+            "",
+            &[("kraft.version", 1)],
+            false,
+            expect![
+                "Cannot set kraft.version to 1 unless controller.quorum.voters is empty and one of the flags --standalone, --initial-controllers, or --no-initial-controllers is used. For dynamic controllers support, try using one of --standalone, --initial-controllers, or --no-initial-controllers and removing controller.quorum.voters."
+            ],
+        );
     }
 
     #[test]

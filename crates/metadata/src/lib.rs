@@ -3,11 +3,13 @@
 //! Invariant: no I/O, no clock, no randomness of its own. Records come in and go out; the driver appends them to
 //! `__cluster_metadata`, commits them, and passes the time in.
 
+pub mod acl;
 pub mod bootstrap;
 pub mod controller;
 pub mod features;
 pub mod image;
 mod pmap;
+pub mod scram;
 #[cfg(test)]
 mod show;
 

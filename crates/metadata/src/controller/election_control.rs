@@ -10,9 +10,6 @@ use ottla_wire::messages::elect_leaders_response::{PartitionResult, ReplicaElect
 use ottla_wire::messages::{ElectLeadersRequest, ElectLeadersResponse};
 use ottla_wire::metadata_records::{BrokerRegistrationChangeRecord, UnregisterBrokerRecord};
 
-/// Elections that one step of a periodic task may cause.
-const MAX_ELECTIONS: usize = 1000;
-
 /// A broker that is about to change its state; the state itself still shows the old one.
 #[derive(Clone, Copy, Default)]
 struct Moving {
@@ -281,7 +278,7 @@ impl Controller {
         for topic in self.working.image.topics.iter() {
             for (id, partition) in topic.partitions.iter().filter(|(_, partition)| selects(topic, partition)) {
                 records.extend(self.election_record(topic, id, partition, election));
-                if records.len() >= MAX_ELECTIONS {
+                if records.len() >= super::tick::MAX_STEP {
                     return (records, true);
                 }
             }

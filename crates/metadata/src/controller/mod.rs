@@ -14,6 +14,7 @@
 //! controller.committed(high_watermark - 1);           // then answer what waited for this offset
 //! ```
 
+mod acl_control;
 mod activation;
 mod alter_partition;
 mod broker_control;
@@ -26,14 +27,23 @@ mod lookup;
 mod partition_change;
 mod placement;
 mod producer_id_control;
+mod quota_control;
+mod reassignment_control;
 #[cfg(test)]
 mod scenarios;
+#[cfg(test)]
+mod scenarios_admin;
+mod scram_control;
 mod state;
 #[cfg(test)]
 mod testing;
 mod tick;
+mod token_control;
 mod topic_control;
 mod topic_creation;
+
+pub use feature_control::FeaturesUpdate;
+pub use token_control::{Principal, token_hmac};
 
 use crate::image::{MetadataImage, Provenance, ReplayError, VersionedRecord};
 use heartbeats::Heartbeats;

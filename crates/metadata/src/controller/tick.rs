@@ -8,6 +8,8 @@ use ottla_wire::metadata_records::NoOpRecord;
 
 /// Before the next step of a task that has more to do.
 const SOON_MS: u64 = 10;
+/// Elections or expirations in one step of a task.
+pub(super) const MAX_STEP: usize = 1000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Task {
@@ -69,7 +71,7 @@ impl Controller {
                 Task::FenceStaleBroker => self.fence_stale_broker(now),
                 Task::ElectPreferred => self.elect_preferred_leaders(),
                 Task::ElectUnclean => self.elect_unclean_leaders(),
-                Task::ExpireDelegationTokens => (Vec::new(), false),
+                Task::ExpireDelegationTokens => self.expire_tokens(now),
             };
             if more {
                 self.active_mut().schedule.hurry(task, mono(now));
