@@ -15,13 +15,13 @@ const LAYERS: &[&[Crate]] = &[
     &[driver("server"), only("client", &["base", "wire"])],
     &[driver("cli")],
     &[driver("checker")],
-    &[driver("sim"), driver("chaos"), driver("interop"), driver("bench"), driver("differential")],
+    &[driver("sim"), driver("chaos"), driver("interop"), driver("bench")],
     &[driver("xtask")],
 ];
 
 /// Crates that may reach the outside world themselves: sockets, files, clocks, threads.
 const DRIVERS: &[&str] =
-    &["disk", "server", "client", "cli", "sim", "chaos", "interop", "bench", "differential", "xtask"];
+    &["disk", "server", "client", "cli", "sim", "chaos", "interop", "bench", "xtask"];
 
 /// What a pure crate must not depend on: these reach the outside world, or are a source of chance.
 const IMPURE: &[&str] = &[
