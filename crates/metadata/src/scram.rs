@@ -196,7 +196,7 @@ impl Parts {
 fn decode_base64(text: &str) -> Option<Vec<u8>> {
     let digits = text.trim_end_matches('=');
     let padding = text.len() - digits.len();
-    if digits.len() % 4 == 1 || (padding > 0 && text.len() % 4 != 0) || padding > 2 {
+    if digits.len() % 4 == 1 || (padding > 0 && !text.len().is_multiple_of(4)) || padding > 2 {
         return None;
     }
     let mut out = Vec::with_capacity(digits.len() * 3 / 4);

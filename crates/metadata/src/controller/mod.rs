@@ -28,11 +28,15 @@ mod partition_change;
 mod placement;
 mod producer_id_control;
 mod quota_control;
+#[cfg(test)]
+mod random;
 mod reassignment_control;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod scenarios_admin;
+#[cfg(test)]
+mod scenarios_config;
 mod scram_control;
 mod state;
 #[cfg(test)]

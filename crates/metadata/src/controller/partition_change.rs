@@ -106,7 +106,9 @@ impl<'a> PartitionChangeBuilder<'a> {
             return;
         }
         let candidates: BTreeSet<NodeId> = self.elr.iter().chain(self.partition.isr.iter()).copied().collect();
-        let keeps = |id: &NodeId| !self.isr.contains(id) && self.unclean_replica != Some(*id);
+        // Kafka 4.3 also keeps what a reassignment has taken away, and then waits for it in vain.
+        let is_replica = |id: &NodeId| self.replicas.contains(id) && self.unclean_replica != Some(*id);
+        let keeps = |id: &NodeId| !self.isr.contains(id) && is_replica(id);
         self.elr = candidates.into_iter().filter(keeps).collect();
     }
 

@@ -219,3 +219,30 @@ pub(super) fn check(shown: impl AsRef<str>, expect: Expect) {
     // Ids are as random as the seed: what matters is where they are the same.
     expect.assert_eq(shown.as_ref());
 }
+
+pub(super) fn code(code: i16) -> &'static str {
+    ErrorCode::from_code(code).name()
+}
+
+/// The leader proposes an ISR.
+pub(super) fn propose(cluster: &mut Cluster, name: &str, leader: i32, isr: &[i32]) -> String {
+    use ottla_wire::messages::alter_partition_request::{BrokerState, PartitionData, TopicData};
+    let topic_id = cluster.topic_id(name);
+    let partition = cluster.controller.working_image().topics.partition(topic_id, 0).unwrap();
+    let state = |id: &i32| BrokerState { broker_id: *id, broker_epoch: cluster.epochs[id], ..Default::default() };
+    let data = PartitionData {
+        leader_epoch: partition.leader_epoch,
+        partition_epoch: partition.partition_epoch,
+        new_isr_with_epochs: isr.iter().map(state).collect(),
+        leader_recovery_state: partition.leader_recovery_state.code(),
+        ..Default::default()
+    };
+    let topics = vec![TopicData { topic_id, partitions: vec![data], ..Default::default() }];
+    let broker_epoch = cluster.epochs[&leader];
+    let request =
+        ottla_wire::messages::AlterPartitionRequest { broker_id: leader, broker_epoch, topics, ..Default::default() };
+    let (records, response) = cluster.commit(cluster.controller.alter_partition(&CONTEXT, &request));
+    let p = &response.topics[0].partitions[0];
+    let records = records.split(" dirs=").next().unwrap().trim_end();
+    format!("{} leader={}@{} isr={:?}\n{records}\n", code(p.error_code), p.leader_id, p.leader_epoch, p.isr)
+}
