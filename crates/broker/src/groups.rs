@@ -181,19 +181,21 @@ impl Shard {
 
     /// Does something to the shard, and all that follows from it.
     fn run(self: &Arc<Self>, now: Time, what: impl FnOnce(&mut ShardState, &mut Vec<Action>)) {
-        let mut ready = vec![];
-        {
-            let mut state = self.state.lock();
-            let mut actions = vec![];
-            what(&mut state, &mut actions);
-            self.settle(&mut state, actions, &mut ready, now);
-        }
-        for (reply, response) in ready {
-            reply(response);
-        }
-        // Whoever moved the high watermark while we held the state left it to us.
-        if self.moved.swap(false, Ordering::AcqRel) {
-            self.run(now, |_, _| {});
+        let mut actions = vec![];
+        let mut state = self.state.lock();
+        what(&mut state, &mut actions);
+        loop {
+            let mut ready = vec![];
+            self.settle(&mut state, std::mem::take(&mut actions), &mut ready, now);
+            drop(state);
+            for (reply, response) in ready {
+                reply(response);
+            }
+            // Whoever moved the high watermark while we held the state left it to us.
+            if !self.moved.swap(false, Ordering::AcqRel) {
+                return;
+            }
+            state = self.state.lock();
         }
     }
 

@@ -23,17 +23,16 @@ pub fn version() -> String {
 
 /// Runs the tool that the arguments (the program's name first) ask for.
 pub fn run(mut arguments: Vec<String>) -> ExitCode {
-    log::install();
     let program = if arguments.is_empty() { String::new() } else { arguments.remove(0) };
     let called_as = Path::new(&program).file_name().map(|name| name.to_string_lossy().into_owned());
     if let Some(command) = called_as.as_deref().and_then(commands::find) {
-        return (command.run)(&arguments);
+        return start(command, &arguments);
     }
     let Some(name) = arguments.first().cloned() else {
         return commands::without_arguments();
     };
     if let Some(command) = commands::find(&name) {
-        return (command.run)(&arguments[1..]);
+        return start(command, &arguments[1..]);
     }
     match name.as_str() {
         "--version" | "-V" | "version" => {
@@ -49,6 +48,13 @@ pub fn run(mut arguments: Vec<String>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn start(command: &Command, arguments: &[String]) -> ExitCode {
+    if !command.is_server {
+        log::install();
+    }
+    (command.run)(arguments)
 }
 
 fn overview() -> String {

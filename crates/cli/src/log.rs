@@ -1,4 +1,5 @@
-//! Warnings of the client on standard error, as the tools' log4j configuration prints them.
+//! Log lines as Kafka's log4j configurations print them: warnings of a tool on standard error, what
+//! a server has to say on standard output.
 
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
@@ -40,7 +41,10 @@ pub fn line(level: &str, message: &str, logger: &str) {
     let _ = writeln!(std::io::stderr(), "{} {level} {message} ({logger})", now());
 }
 
-struct ToStderr;
+struct Lines {
+    level: Level,
+    to_stdout: bool,
+}
 
 #[derive(Default)]
 struct Text(String);
@@ -55,9 +59,9 @@ impl Visit for Text {
     }
 }
 
-impl Subscriber for ToStderr {
+impl Subscriber for Lines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= Level::WARN
+        *metadata.level() <= self.level
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
@@ -71,7 +75,12 @@ impl Subscriber for ToStderr {
     fn event(&self, event: &Event<'_>) {
         let mut text = Text::default();
         event.record(&mut text);
-        line(event.metadata().level().as_str(), &text.0, event.metadata().target());
+        let (level, logger) = (event.metadata().level().as_str(), event.metadata().target());
+        if self.to_stdout {
+            let _ = writeln!(std::io::stdout(), "{} {level} {} ({logger})", now(), text.0);
+        } else {
+            line(level, &text.0, logger);
+        }
     }
 
     fn enter(&self, _: &span::Id) {}
@@ -79,9 +88,19 @@ impl Subscriber for ToStderr {
     fn exit(&self, _: &span::Id) {}
 }
 
+/// For a tool.
 pub fn install() {
+    set(Lines { level: Level::WARN, to_stdout: false });
+}
+
+/// For a server.
+pub fn install_for_server(level: Level) {
+    set(Lines { level, to_stdout: true });
+}
+
+fn set(lines: Lines) {
     // Only a test that runs two commands finds one already there.
-    let _ = tracing::subscriber::set_global_default(ToStderr);
+    let _ = tracing::subscriber::set_global_default(lines);
 }
 
 #[cfg(test)]

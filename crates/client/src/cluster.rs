@@ -43,8 +43,16 @@ struct Slot {
 #[derive(Default)]
 struct State {
     metadata: Arc<Metadata>,
-    slots: HashMap<NodeId, Arc<tokio::sync::Mutex<Slot>>>,
+    slots: HashMap<(NodeId, Purpose), Arc<tokio::sync::Mutex<Slot>>>,
     coordinators: HashMap<(CoordinatorType, String), NodeId>,
+}
+
+/// A broker answers a connection's requests one after the other, and joining a group takes long: coordinators get
+/// connections of their own, so that other requests do not wait behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Purpose {
+    Anything,
+    Coordinator,
 }
 
 pub struct Cluster {
@@ -78,7 +86,11 @@ impl Cluster {
 
     /// The connection to a node, made when there is none.
     pub async fn node(&self, node: NodeId) -> Result<Arc<Connection>> {
-        let slot = self.state.lock().slots.entry(node).or_default().clone();
+        self.node_for(node, Purpose::Anything).await
+    }
+
+    async fn node_for(&self, node: NodeId, purpose: Purpose) -> Result<Arc<Connection>> {
+        let slot = self.state.lock().slots.entry((node, purpose)).or_default().clone();
         let mut slot = slot.lock().await;
         if let Some(connection) = slot.connection.as_ref().filter(|connection| !connection.is_closed()) {
             return Ok(connection.clone());
@@ -120,7 +132,8 @@ impl Cluster {
     pub async fn any_node(&self) -> Result<Arc<Connection>> {
         let (mut candidates, slots): (Vec<NodeId>, Vec<_>) = {
             let state = self.state.lock();
-            (state.metadata.brokers.keys().copied().collect(), state.slots.values().cloned().collect())
+            let slots = state.slots.iter().filter(|((_, purpose), _)| *purpose == Purpose::Anything);
+            (state.metadata.brokers.keys().copied().collect(), slots.map(|(_, slot)| slot.clone()).collect())
         };
         let known = slots.iter().filter_map(|slot| slot.try_lock().ok()?.connection.clone());
         let live = known.filter(|connection| !connection.is_closed());
@@ -205,7 +218,7 @@ impl Cluster {
         // A broker that moved must not be reached at its old address.
         let old = std::mem::replace(&mut state.metadata, metadata.clone());
         let moved = |id: &NodeId| *id >= 0 && old.brokers.get(id) != metadata.brokers.get(id);
-        state.slots.retain(|id, _| !moved(id) || !old.brokers.contains_key(id));
+        state.slots.retain(|(id, _), _| !moved(id) || !old.brokers.contains_key(id));
         metadata
     }
 
@@ -224,13 +237,13 @@ impl Cluster {
     pub async fn coordinator(&self, kind: CoordinatorType, key: &str) -> Result<Arc<Connection>> {
         let cached = self.state.lock().coordinators.get(&(kind, key.to_owned())).copied();
         if let Some(node) = cached
-            && let Ok(connection) = self.node(node).await
+            && let Ok(connection) = self.node_for(node, Purpose::Coordinator).await
         {
             return Ok(connection);
         }
         let node = self.find_coordinator(kind, key).await?;
         self.state.lock().coordinators.insert((kind, key.to_owned()), node);
-        self.node(node).await
+        self.node_for(node, Purpose::Coordinator).await
     }
 
     /// After `NOT_COORDINATOR` and the like: the next call looks again.

@@ -210,6 +210,15 @@ impl Connection {
         Ok(R::Response::decode(&mut reader, version)?)
     }
 
+    /// For requests that the broker keeps until something happens.
+    pub async fn call_within<R: Request>(&self, request: &R, version: i16, timeout: Duration) -> Result<R::Response> {
+        let mut writer = Writer::new();
+        request.encode(&mut writer, version)?;
+        let reply = self.send(R::KEY, version, writer, true)?;
+        let mut reader = Reply { timeout, ..reply }.wait().await?;
+        Ok(R::Response::decode(&mut reader, version)?)
+    }
+
     /// Hands the encoded request over at once; the order of calls is the order on the wire.
     pub fn send(&self, key: ApiKey, version: i16, body: Writer, expects_reply: bool) -> Result<Reply> {
         let correlation_id = self.next_correlation_id.fetch_add(1, Ordering::Relaxed) & i32::MAX;

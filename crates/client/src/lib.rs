@@ -7,6 +7,7 @@ mod admin;
 mod cluster;
 mod config;
 mod connection;
+mod consumer;
 pub mod error;
 mod error_texts;
 mod metadata;
@@ -17,6 +18,9 @@ pub use admin::{Admin, NewPartitions, NewTopic, PartitionDescription, Target, To
 pub use cluster::{Cluster, CoordinatorType, Topics};
 pub use config::{ClientConfig, Role, Settings, invalid, parse_host_port};
 pub use connection::{Connection, Reply};
+pub use consumer::{
+    Consumer, ConsumerConfig, ConsumerRecord, EARLIEST_TIMESTAMP, FoundOffset, LATEST_TIMESTAMP, MAX_TIMESTAMP, OffsetReset, StartAt, Strategy,
+};
 pub use error::{Error, Result};
 pub use metadata::{Broker, Metadata, PartitionInfo, TopicInfo};
 pub use producer::{Delivery, Producer, ProducerConfig, ProducerRecord, RecordMetadata};

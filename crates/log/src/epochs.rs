@@ -48,6 +48,16 @@ impl LeaderEpochs {
         true
     }
 
+    /// Takes note of a batch that is read again after a crash. Where the checkpoint says another epoch, it was
+    /// written for records that are lost, or before a truncation that is.
+    pub(crate) fn observe(&mut self, epoch: LeaderEpoch, base_offset: Offset) {
+        if epoch < 0 || self.epoch_for_offset(base_offset) == Some(epoch) {
+            return;
+        }
+        self.entries.retain(|entry| entry.epoch <= epoch && entry.start_offset <= base_offset);
+        self.assign(epoch, base_offset);
+    }
+
     pub fn latest(&self) -> Option<EpochEntry> {
         self.entries.last().copied()
     }
@@ -142,6 +152,23 @@ mod tests {
         assert_eq!(e.end_offset_for(7, 40), Some((7, 40)));
         assert_eq!(e.end_offset_for(8, 40), None);
         assert_eq!(epochs(&[]).end_offset_for(0, 0), None);
+    }
+
+    #[test]
+    fn batches_that_are_there_count_more_than_the_checkpoint() {
+        let mut e = epochs(&[(0, 0), (2, 3), (4, 9)]);
+        e.observe(0, 0);
+        e.observe(2, 5);
+        e.observe(4, 9);
+        assert_eq!(list(&e), [(0, 0), (2, 3), (4, 9)]);
+        e.observe(0, 4);
+        assert_eq!(list(&e), [(0, 0)]);
+        e.observe(1, 6);
+        e.observe(-1, 7);
+        assert_eq!(list(&e), [(0, 0), (1, 6)]);
+        let mut e = epochs(&[(3, 5)]);
+        e.observe(2, 0);
+        assert_eq!(list(&e), [(2, 0)]);
     }
 
     #[test]

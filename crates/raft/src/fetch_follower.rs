@@ -7,6 +7,9 @@ use crate::raft::{Owed, Raft};
 use crate::role::{Fetching, Role};
 use ottla_base::{ErrorCode, Offset};
 
+/// No log is longer: it leaves room to count on from a snapshot.
+const MAX_OFFSET: Offset = Offset::MAX / 2;
+
 impl Raft {
     /// Like all handlers of responses: false if the node that answered should not be asked again at once.
     pub(crate) fn on_fetch_response(&mut self, correlation: Correlation, response: FetchResponse) -> bool {
@@ -68,7 +71,7 @@ impl Raft {
 
     fn start_snapshot(&mut self, id: OffsetAndEpoch) -> bool {
         let committed = self.high_watermark.unwrap_or(0);
-        if id.offset < committed || id.epoch < 0 || self.log.has_snapshot(id) {
+        if id.offset < committed || id.offset > MAX_OFFSET || id.epoch < 0 || self.log.has_snapshot(id) {
             return false;
         }
         let Role::Follower(follower) = &mut self.role else { return false };

@@ -404,6 +404,11 @@ impl Raft {
         self.now_ms.saturating_add(timeout_ms).saturating_add(jitter_ms)
     }
 
+    /// A node that goes down starts no new election, but sees the one that it is in through.
+    pub(crate) fn unless_shutdown(&self, deadline_ms: u64) -> u64 {
+        if self.shutdown_deadline_ms.is_some() { NEVER_MS } else { deadline_ms }
+    }
+
     pub(crate) fn can_send_to(&self, endpoints: &Endpoints) -> bool {
         endpoints.get(&self.config.default_listener).is_some()
     }

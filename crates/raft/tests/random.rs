@@ -31,6 +31,8 @@ struct Checks {
     leaders: BTreeMap<LeaderEpoch, NodeId>,
     votes: BTreeMap<(NodeId, LeaderEpoch), ReplicaKey>,
     committed: Vec<Record>,
+    /// For each of these, the epoch whose leader committed it.
+    committed_in: Vec<LeaderEpoch>,
     high_watermarks: BTreeMap<NodeId, Offset>,
     /// Print what happens: for one seed that is replayed.
     trace: bool,
@@ -50,12 +52,12 @@ impl Checks {
                     Action::BecameLeader { epoch, .. } => self.became_leader(cluster, id, epoch),
                     Action::PersistQuorumState(state) => {
                         if let Some(voted) = state.voted {
-                            let before = *self.votes.entry((id, state.epoch)).or_insert(voted);
-                            assert!(
-                                before.id == voted.id,
-                                "node {id} voted for {before} and {voted} in epoch {}",
-                                state.epoch
-                            );
+                            self.votes.entry((id, state.epoch)).or_insert(voted);
+                        }
+                        // A leader's vote for itself goes without saying.
+                        let voted = state.voted.map(|voted| voted.id).or(state.leader.filter(|leader| *leader == id));
+                        if let Some(before) = self.votes.get(&(id, state.epoch)) {
+                            assert_eq!(voted, Some(before.id), "node {id} changed its vote in epoch {}", state.epoch);
                         }
                     }
                     Action::HighWatermark { offset } => self.committed_up_to(cluster, id, offset),
@@ -77,8 +79,9 @@ impl Checks {
         let before = *self.leaders.entry(epoch).or_insert(id);
         assert_eq!(before, id, "two leaders in epoch {epoch}");
         let disk = &cluster.node(id).disk;
-        for (offset, record) in (0..).zip(&self.committed) {
-            if offset >= disk.start {
+        for ((offset, record), committed_in) in (0..).zip(&self.committed).zip(&self.committed_in) {
+            // An election may be won when a later one is over; that leader commits nothing.
+            if offset >= disk.start && *committed_in < epoch {
                 assert_eq!(
                     disk.get(offset),
                     Some(record),
@@ -91,7 +94,9 @@ impl Checks {
     fn committed_up_to(&mut self, cluster: &mut Cluster, id: NodeId, offset: Offset) {
         let before = self.high_watermarks.insert(id, offset).unwrap_or(0);
         assert!(offset > before, "the high watermark of node {id} went from {before} to {offset}");
-        let disk = &cluster.node(id).disk;
+        let node = cluster.node(id);
+        let epoch = node.raft.as_ref().map_or(0, |raft| raft.epoch());
+        let disk = &node.disk;
         for at in before.max(disk.start)..offset {
             let record = disk.get(at).unwrap_or_else(|| panic!("node {id} lacks offset {at}, which is committed"));
             match self.committed.get(at as usize) {
@@ -99,6 +104,7 @@ impl Checks {
                 None => {
                     assert_eq!(self.committed.len(), at as usize);
                     self.committed.push(record.clone());
+                    self.committed_in.push(epoch);
                 }
             }
         }
@@ -118,6 +124,7 @@ struct World {
     loss: u64,
     repeats: u64,
     chaos: u64,
+    changes: u64,
     max_delay_ms: u64,
     next_value: u64,
 }
@@ -138,7 +145,9 @@ impl World {
             loss: [0, 20, 150][pick(3) as usize],
             repeats: [0, 50][pick(2) as usize],
             chaos: [5, 60, 200][pick(3) as usize],
-            max_delay_ms: [2, 50, 800][pick(3) as usize],
+            changes: [0, 10, 80][pick(3) as usize],
+            // The last is longer than a request may take.
+            max_delay_ms: [2, 50, 800, 3000][pick(4) as usize],
             rng,
             controllers,
             next_value: 0,
@@ -165,6 +174,8 @@ impl World {
         for _ in 0..STEPS {
             if self.pick(1000) < self.chaos {
                 self.disturb();
+            } else if self.pick(1000) < self.changes {
+                self.change_voters();
             } else if self.pick(8) == 0 {
                 self.use_leader();
             } else {
@@ -187,6 +198,9 @@ impl World {
         });
         self.cluster.network.extend(repeated);
         self.checks.after_step(&mut self.cluster);
+        for node in self.cluster.nodes.values_mut().filter(|node| node.finished) {
+            node.crash(0);
+        }
     }
 
     /// To the next arrival or timer.
@@ -242,7 +256,10 @@ impl World {
                     node.step(Event::Resign { epoch }, Payload::None, now_ms);
                 }
             }
-            _ => self.change_voters(),
+            _ => {
+                let timeout_ms = 500 + self.pick(3000);
+                self.cluster.node(id).step(Event::Shutdown { timeout_ms }, Payload::None, now_ms);
+            }
         }
     }
 
@@ -274,7 +291,7 @@ impl World {
         (self.loss, self.repeats, self.max_delay_ms) = (0, 0, 5);
         self.cluster.cut.clear();
         let ids: Vec<NodeId> = self.cluster.nodes.keys().copied().collect();
-        for id in ids {
+        for id in ids.iter().copied() {
             self.restart(id);
             let now_ms = self.cluster.now_ms;
             let node = self.cluster.node(id);
@@ -290,6 +307,10 @@ impl World {
             self.after_step();
             if self.has_converged() {
                 return;
+            }
+            for id in &ids {
+                // Those that were shutting down.
+                self.restart(*id);
             }
         }
         let nodes: Vec<String> = self.cluster.nodes.values().map(|node| node.describe()).collect();

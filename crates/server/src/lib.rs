@@ -6,7 +6,6 @@
 mod clock;
 mod error;
 mod identity;
-pub mod logging;
 mod net;
 mod running;
 mod settings;

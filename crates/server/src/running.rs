@@ -39,6 +39,10 @@ impl Server {
         &self.node
     }
 
+    pub fn node_id(&self) -> ottla_base::NodeId {
+        self.node.quorum.settings().raft.local.id
+    }
+
     /// The listeners, and the ports that they were bound to.
     pub fn ports(&self) -> &[(String, u16)] {
         &self.ports

@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 mod console_producer;
+mod server_start;
+mod zero_config;
 mod topics;
 
 pub struct Command {
@@ -10,15 +12,23 @@ pub struct Command {
     pub name: &'static str,
     pub about: &'static str,
     pub run: fn(&[String]) -> ExitCode,
+    /// It logs on its own.
+    pub is_server: bool,
 }
 
 pub const COMMANDS: &[Command] = &[
     Command {
         name: "console-producer",
         about: "Sends lines of standard input to a topic",
-        run: console_producer::run,
+        run: console_producer::run, is_server: false
     },
-    Command { name: "topics", about: "Creates, lists, describes, alters and deletes topics", run: topics::run },
+    Command {
+        name: "server-start",
+        about: "Runs a node: broker, controller or both",
+        run: server_start::run,
+        is_server: true,
+    },
+    Command { name: "topics", about: "Creates, lists, describes, alters and deletes topics", run: topics::run, is_server: false },
 ];
 
 /// `topics`, `kafka-topics` or `kafka-topics.sh`.
@@ -28,8 +38,7 @@ pub fn find(name: &str) -> Option<&'static Command> {
     COMMANDS.iter().find(|command| command.name == name)
 }
 
-/// `ottla` alone.
+/// `ottla` alone: a node that needs no configuration.
 pub fn without_arguments() -> ExitCode {
-    eprint!("{}", crate::overview());
-    ExitCode::FAILURE
+    server_start::run(&[])
 }

@@ -229,7 +229,7 @@ fn a_pending_member_cannot_be_static() {
                 a <- MEMBER_ID_REQUIRED member a#1
                 append group g v3: generation 0, type "", protocol None, leader none, since 0
             a: join g v=9 member=a#1 instance=i
-                a <- UNKNOWN_SERVER_ERROR member a#1
+                a <- UNKNOWN_SERVER_ERROR member -
         "#]],
     );
 }

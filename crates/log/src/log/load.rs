@@ -7,7 +7,7 @@ use crate::files::checkpoint;
 use crate::names::{self, FileKind};
 use crate::producer::ProducerStates;
 use crate::segment::{Replay, Segment, marker_of};
-use ottla_base::{DirEntry, Offset};
+use ottla_base::{DirEntry, LeaderEpoch, Offset};
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// Opens the log of an existing directory, or makes one.
 pub(super) fn load(log: &Log, params: &LogParams) -> Result<OpenLog> {
     let dir = log.dir.path();
-    let mut loader = Loader { log, params, entries: Vec::new() };
+    let mut loader = Loader { log, params, entries: Vec::new(), last_epoch: -1 };
     loader.load().doing("loading the log in", &dir)
 }
 
@@ -23,6 +23,8 @@ struct Loader<'a> {
     log: &'a Log,
     params: &'a LogParams,
     entries: Vec<DirEntry>,
+    /// Of the last batch that recovery read.
+    last_epoch: LeaderEpoch,
 }
 
 impl Loader<'_> {
@@ -185,14 +187,14 @@ impl Loader<'_> {
 
     // --- segments ---
 
-    fn find_segments(&self, open: &mut OpenLog) -> io::Result<()> {
+    fn find_segments(&mut self, open: &mut OpenLog) -> io::Result<()> {
         let mut segments: Vec<(Offset, u64)> = self
             .entries
             .iter()
             .filter_map(|entry| Some((names::parse_file_name(&entry.name, FileKind::Log)?, entry.len)))
             .collect();
         segments.sort_unstable();
-        let names: BTreeSet<&str> = self.entries.iter().map(|entry| entry.name.as_str()).collect();
+        let names: BTreeSet<String> = self.entries.iter().map(|entry| entry.name.clone()).collect();
         for name in &names {
             let index_of = [FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::TxnIndex]
                 .into_iter()
@@ -210,7 +212,7 @@ impl Loader<'_> {
         }
         let first_unflushed = self.first_unflushed(open);
         for (at, (base_offset, len)) in segments.iter().enumerate() {
-            let has_index = names.contains(names::file_name(*base_offset, FileKind::OffsetIndex).as_str());
+            let has_index = names.contains(&names::file_name(*base_offset, FileKind::OffsetIndex));
             let will_be_read = dirty && at >= first_unflushed;
             if !has_index && *len > 0 && !will_be_read {
                 tracing::warn!("{}: segment {base_offset} has no index, making it anew", log.dir.path().display());
@@ -225,14 +227,14 @@ impl Loader<'_> {
         open.segments.partition_point(|s| s.base_offset() <= self.params.recovery_point).saturating_sub(1)
     }
 
-    fn recover_unflushed(&self, open: &mut OpenLog) -> io::Result<()> {
+    fn recover_unflushed(&mut self, open: &mut OpenLog) -> io::Result<()> {
         let mut at = self.first_unflushed(open);
         while at < open.segments.len() {
-            if self.recover_segment(open, at)? > 0 {
+            if self.recover_segment(open, at)? > 0 || self.gap_after(open, at)? {
                 // What follows a damaged batch does not follow the log's end.
                 for segment in open.segments.split_off(at + 1) {
                     tracing::warn!(
-                        "{}: removing segment {}, which follows a damaged one",
+                        "{}: removing segment {}, as what came before it is not complete",
                         self.log.dir.path().display(),
                         segment.base_offset()
                     );
@@ -245,8 +247,19 @@ impl Loader<'_> {
         Ok(())
     }
 
+    /// Whether the end of this segment, or the next one, did not get to the disk, though a later one did. In a
+    /// compacted log there may always be gaps.
+    fn gap_after(&self, open: &OpenLog, at: usize) -> io::Result<bool> {
+        match (open.segments.get(at), open.segments.get(at + 1)) {
+            (Some(segment), Some(next)) if !open.config.cleanup_policy.compact => {
+                Ok(segment.next_offset()? != next.base_offset())
+            }
+            _ => Ok(false),
+        }
+    }
+
     /// Reads one segment through. Returns the bytes that had to be cut off.
-    fn recover_segment(&self, open: &mut OpenLog, at: usize) -> io::Result<u64> {
+    fn recover_segment(&mut self, open: &mut OpenLog, at: usize) -> io::Result<u64> {
         let Some(segment) = open.segments.get(at).cloned() else { return Ok(0) };
         tracing::info!("{}: recovering segment {}", self.log.dir.path().display(), segment.base_offset());
         let later = open.segments.split_off(at);
@@ -254,12 +267,17 @@ impl Loader<'_> {
         let end = segment.base_offset();
         rebuild_to(self.log, open, end, false)?;
         open.segments.extend(later);
-        let mut replay =
-            Replay { partition: &self.log.partition, epochs: &mut open.epochs, producers: &mut open.producers };
+        let mut replay = Replay {
+            partition: &self.log.partition,
+            epochs: &mut open.epochs,
+            producers: &mut open.producers,
+            last_epoch: self.last_epoch,
+        };
         let interval = open.config.index_interval_bytes.max(0) as u64;
-        let before = replay.epochs.entries().len();
+        let before = replay.epochs.entries().to_vec();
         let cut = segment.recover(interval, &mut replay)?;
-        open.epochs_dirty |= open.epochs.entries().len() != before;
+        self.last_epoch = replay.last_epoch;
+        open.epochs_dirty |= open.epochs.entries() != before;
         // So that the next segment's recovery need not read this one.
         open.producers.take_snapshot(self.log.disk(), &self.log.dir)?;
         Ok(cut)

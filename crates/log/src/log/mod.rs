@@ -408,10 +408,15 @@ impl OpenLog {
         if self.high_watermark.offset < offset {
             self.set_high_watermark(offset);
         }
-        self.recovery_point = self.recovery_point.max(offset);
+        // The recovery point follows only when segments go: what is left of the first one still has to be flushed,
+        // or its recovery would find it torn.
+        let first = self.segments.first().map_or(0, |segment| segment.base_offset());
+        self.recovery_point = self.recovery_point.max(first);
     }
 }
 
+#[cfg(test)]
+mod crash_disk;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]

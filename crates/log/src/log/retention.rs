@@ -158,6 +158,7 @@ impl Log {
         let removed: Vec<Arc<Segment>> = open.segments.drain(..count).collect();
         let start = open.segments.first().map_or(open.end_offset, |first| first.base_offset());
         self.raise_start(open, start, LogStartOffsetReason::SegmentDeletion);
+        open.recovery_point = open.recovery_point.max(start);
         self.mark_deleted(open, &removed, now_ms)
     }
 

@@ -47,7 +47,8 @@ impl Log {
         let dir = self.dir.path();
         open.active().truncate_to(offset).doing("truncating", &dir)?;
         open.end_offset = offset;
-        open.recovery_point = open.recovery_point.min(offset);
+        // The cut is not on disk before the segment is flushed again.
+        open.recovery_point = open.recovery_point.min(open.active().base_offset());
         open.epochs_dirty |= open.epochs.truncate_from_end(offset);
         open.log_start_offset = open.log_start_offset.min(offset);
         rebuild_producers(self, open, false).doing("reading", &dir)?;

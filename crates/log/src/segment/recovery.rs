@@ -5,7 +5,7 @@ use crate::epochs::LeaderEpochs;
 use crate::index::AbortedTxn;
 use crate::producer::ProducerStates;
 use bytes::Bytes;
-use ottla_base::TopicPartition;
+use ottla_base::{LeaderEpoch, TopicPartition};
 use ottla_wire::records::{Batch, BatchHeader, ControlType, EndTxnMarker, MAGIC_V2, verify_crc};
 use std::io;
 
@@ -14,6 +14,8 @@ pub(crate) struct Replay<'a> {
     pub(crate) partition: &'a TopicPartition,
     pub(crate) epochs: &'a mut LeaderEpochs,
     pub(crate) producers: &'a mut ProducerStates,
+    /// Of the last batch read; -1 at the beginning.
+    pub(crate) last_epoch: LeaderEpoch,
 }
 
 /// Type and content of a control batch; `None` for data, for an empty batch, and for markers of other kinds.
@@ -65,6 +67,7 @@ impl Segment {
     fn replay_valid(&self, index_interval_bytes: u64, replay: &mut Replay<'_>) -> io::Result<u64> {
         let path = self.file.path();
         let mut valid = 0;
+        let mut last_offset = self.base_offset - 1;
         let mut scanner = self.scan(0)?;
         loop {
             let found = match scanner.next() {
@@ -82,6 +85,18 @@ impl Segment {
                 return Ok(valid);
             }
             let header = &found.header;
+            // The checksum does not cover offset and epoch. And after a truncation that did not get to the disk, there
+            // may be whole batches of the past.
+            let epoch = header.partition_leader_epoch;
+            if header.base_offset <= last_offset || (epoch >= 0 && epoch < replay.last_epoch) {
+                tracing::warn!(
+                    "{}: offset {} of leader epoch {epoch} cannot follow offset {last_offset} of epoch {}",
+                    path.display(),
+                    header.base_offset,
+                    replay.last_epoch
+                );
+                return Ok(valid);
+            }
             if !self.takes_offset(header.last_offset()) {
                 // Versions of Kafka before 1.1 could write such segments. Better no log than half of one.
                 return Err(crate::error::invalid_data(format!(
@@ -90,6 +105,8 @@ impl Segment {
                     header.last_offset()
                 )));
             }
+            last_offset = header.last_offset();
+            replay.last_epoch = epoch.max(replay.last_epoch);
             let marker = match marker_of(header, bytes) {
                 Ok(marker) => marker,
                 Err(what) => {
@@ -111,10 +128,7 @@ impl Segment {
         marker: Option<(ControlType, EndTxnMarker)>,
         replay: &mut Replay<'_>,
     ) -> io::Result<()> {
-        let epoch = header.partition_leader_epoch;
-        if replay.epochs.latest().is_none_or(|latest| epoch > latest.epoch) {
-            replay.epochs.assign(epoch, header.base_offset);
-        }
+        replay.epochs.observe(header.partition_leader_epoch, header.base_offset);
         let completed = replay
             .producers
             .replay(replay.partition, header, marker)

@@ -46,8 +46,8 @@ impl Raft {
 
     pub(crate) fn poll_candidate(&mut self) -> u64 {
         let Role::Candidate(role) = &self.role else { return NEVER_MS };
-        let election_deadline_ms = role.election_deadline_ms;
-        if self.shutdown_deadline_ms.is_none() && election_deadline_ms <= self.now_ms {
+        let election_deadline_ms = self.unless_shutdown(role.election_deadline_ms);
+        if election_deadline_ms <= self.now_ms {
             self.become_prospective();
             return NEVER_MS;
         }

@@ -39,8 +39,8 @@ impl Raft {
 
     pub(crate) fn poll_resigned(&mut self) -> u64 {
         let Role::Resigned(role) = &self.role else { return NEVER_MS };
-        let election_deadline_ms = role.election_deadline_ms;
-        if self.shutdown_deadline_ms.is_none() && election_deadline_ms <= self.now_ms {
+        let election_deadline_ms = self.unless_shutdown(role.election_deadline_ms);
+        if election_deadline_ms <= self.now_ms {
             // In this epoch the others believe that this node leads, so it must leave the epoch.
             match self.epoch.checked_add(1) {
                 Some(epoch) => self.become_unattached(epoch, None),

@@ -58,6 +58,8 @@ pub struct Node {
     pub raft: Option<Raft>,
     /// A leader's appends are durable at once.
     pub auto_flush: bool,
+    /// A graceful shutdown is complete.
+    pub finished: bool,
     pub high_watermark: Offset,
     pub outbox: Vec<Message>,
     /// What happened since it was last taken.
@@ -77,6 +79,7 @@ impl Node {
             disk,
             raft: None,
             auto_flush: true,
+            finished: false,
             high_watermark: 0,
             outbox: Vec::new(),
             actions: Vec::new(),
@@ -109,6 +112,7 @@ impl Node {
     /// Some of what was not flushed is lost.
     pub fn crash(&mut self, survives: Offset) {
         self.raft = None;
+        self.finished = false;
         self.asked.clear();
         self.outbox.clear();
         self.unfinished = None;
@@ -211,6 +215,8 @@ impl Node {
     pub fn step(&mut self, event: Event, payload: Payload, now_ms: u64) {
         self.step_once(event, payload, now_ms);
         self.flush_if_auto(now_ms);
+        let deadline_ms = self.deadline_ms();
+        assert!(deadline_ms.is_none_or(|at_ms| at_ms > now_ms), "node {} wants to be stepped again at once", self.id);
     }
 
     fn flush_if_auto(&mut self, now_ms: u64) {
@@ -272,10 +278,8 @@ impl Node {
             Action::Respond { token, response } => self.respond(token, response),
             Action::HighWatermark { offset } => self.high_watermark = offset,
             Action::Fault { message } => panic!("node {}: {message}", self.id),
-            Action::BecameLeader { .. }
-            | Action::LostLeadership { .. }
-            | Action::LeaderChanged { .. }
-            | Action::ShutdownComplete { .. } => {}
+            Action::ShutdownComplete { .. } => self.finished = true,
+            Action::BecameLeader { .. } | Action::LostLeadership { .. } | Action::LeaderChanged { .. } => {}
         }
         None
     }
@@ -301,6 +305,14 @@ impl Node {
         match (&mut response, &request) {
             (Response::Fetch(response), Request::Fetch(request)) if response.outcome == FetchOutcome::Records => {
                 payload = Payload::Records(self.disk.read(request.fetch_offset, MAX_RECORDS));
+            }
+            (Response::Vote { vote_granted: true, .. }, Request::Vote(vote)) if !vote.pre_vote => {
+                let state = self.disk.quorum_state.as_ref().expect("a vote on disk");
+                assert!(
+                    state.epoch == vote.epoch && state.voted.is_some_and(|voted| voted.matches(&vote.candidate)),
+                    "node {} granted {vote:?}, but its disk says {state:?}",
+                    self.id
+                );
             }
             (Response::FetchSnapshot(response), Request::FetchSnapshot(request)) => {
                 if let Some(snapshot) = response.snapshot_id.and_then(|id| self.disk.snapshots.get(&id)) {

@@ -129,7 +129,7 @@ impl ClassicGroup {
         if self.pending_join.contains(member_id) {
             if instance_id.is_some() {
                 // Only dynamic members are given an id to come back with.
-                return joining.fail(core, member_id, ErrorCode::UnknownServerError);
+                return joining.fail(core, "", ErrorCode::UnknownServerError);
             }
             let member_id = Arc::from(member_id);
             return self.add_and_rebalance(core, joining, member_id);
