@@ -4,6 +4,7 @@ use super::classic::with_protocol_for;
 use super::offset_fetch;
 use super::request::{Request, RequestContext, Response};
 use ottla_base::ErrorCode;
+use ottla_wire::messages::consumer_group_describe_response::DescribedGroup as DescribedConsumerGroup;
 use ottla_wire::messages::delete_groups_response::DeletableGroupResult;
 use ottla_wire::messages::describe_groups_response::DescribedGroup;
 use ottla_wire::messages::leave_group_response::MemberResponse;
@@ -62,6 +63,11 @@ impl Request {
                     .map(|id| DescribedGroup { group_id: id.clone(), error_code: code, ..Default::default() })
                     .collect(),
             ),
+            Request::ConsumerGroupDescribe(ids) => Response::ConsumerGroupDescribe(
+                ids.iter()
+                    .map(|id| DescribedConsumerGroup { group_id: id.clone(), error_code: code, ..Default::default() })
+                    .collect(),
+            ),
             Request::DeleteGroups(ids) => Response::DeleteGroups(
                 ids.iter()
                     .map(|id| DeletableGroupResult { group_id: id.clone(), error_code: code, ..Default::default() })
@@ -102,6 +108,7 @@ impl Response {
             }
             Response::ListGroups(response) => response.error_code = code,
             Response::DescribeGroups(groups) => groups.iter_mut().for_each(|group| group.error_code = code),
+            Response::ConsumerGroupDescribe(groups) => groups.iter_mut().for_each(|group| group.error_code = code),
             Response::DeleteGroups(groups) => groups.iter_mut().for_each(|group| group.error_code = code),
             Response::EndTransaction(result) => *result = error,
         }

@@ -7,6 +7,7 @@ mod classic;
 mod cleanup;
 mod config;
 mod core;
+mod describe_consumer;
 mod error;
 mod list;
 mod modern;

@@ -86,6 +86,14 @@ impl ModernGroup {
         keys.into_iter().map(|key| Record { key: key.clone(), value: None }).collect()
     }
 
+    pub(super) fn all_records(&self) -> impl Iterator<Item = (GroupRecordKey, GroupRecordValue)> + '_ {
+        self.records.iter().filter_map(|(key, value)| {
+            let key = GroupRecordKey::from_key_bytes(key.clone()).ok()??;
+            let value = GroupRecordValue::from_value_bytes(key.id(), value.clone()).ok()??;
+            Some((key, value))
+        })
+    }
+
     fn decoded(&self, id: i16) -> impl Iterator<Item = (GroupRecordKey, GroupRecordValue)> + '_ {
         // A key begins with its id, so that keys of one kind stand together.
         let from = Bytes::copy_from_slice(&id.to_be_bytes());

@@ -253,3 +253,38 @@ impl GroupShard {
 fn may_be_the_same(a: Uuid, b: Uuid) -> bool {
     a.is_zero() || b.is_zero() || a == b
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ottla_wire::messages::offset_fetch_request::OffsetFetchRequestTopic;
+
+    fn old_request(topics: Option<Vec<OffsetFetchRequestTopic>>) -> OffsetFetchRequest {
+        OffsetFetchRequest { group_id: "g".to_owned(), topics, ..Default::default() }
+    }
+
+    #[test]
+    fn an_old_request_is_about_one_group() {
+        let topic = OffsetFetchRequestTopic { name: "t".to_owned(), partition_indexes: vec![3], ..Default::default() };
+        let groups = offset_fetch_groups(old_request(Some(vec![topic])), 7);
+        let [group] = groups.as_slice() else { panic!("one group: {groups:?}") };
+        let topics = group.topics.as_ref().unwrap();
+        assert_eq!((group.group_id.as_str(), topics[0].name.as_str()), ("g", "t"));
+        assert_eq!((&topics[0].partition_indexes, group.member_id.as_ref(), group.member_epoch), (&vec![3], None, -1));
+        assert_eq!(offset_fetch_groups(old_request(None), 7)[0].topics, None);
+    }
+
+    #[test]
+    fn an_old_response_has_its_error_at_the_top_or_in_every_partition() {
+        let topics = OffsetFetchRequestTopics { partition_indexes: vec![3], ..Default::default() };
+        let request = OffsetFetchRequestGroup { topics: Some(vec![topics]), ..Default::default() };
+        let answer = |version| {
+            let group = group_error(&request, version, ErrorCode::NotCoordinator);
+            offset_fetch_response(vec![group], version)
+        };
+        let code = ErrorCode::NotCoordinator.code();
+        assert_eq!(answer(8).groups[0].error_code, code);
+        assert_eq!((answer(7).error_code, answer(7).topics.len(), answer(7).groups.len()), (code, 0, 0));
+        assert_eq!((answer(1).error_code, answer(1).topics[0].partitions[0].error_code), (0, code));
+    }
+}

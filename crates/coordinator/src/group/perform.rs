@@ -52,6 +52,10 @@ impl GroupShard {
                 let groups = ids.iter().map(|id| self.describe_group(id, context.api_version)).collect();
                 self.core.reply(token, Response::DescribeGroups(groups));
             }
+            Request::ConsumerGroupDescribe(ids) => {
+                let groups = ids.iter().map(|id| self.describe_consumer_group(id)).collect();
+                self.core.reply(token, Response::ConsumerGroupDescribe(groups));
+            }
             Request::DeleteGroups(ids) => self.delete_groups(&ids, token),
             Request::EndTransaction { producer_id, producer_epoch, coordinator_epoch, commit } => {
                 self.state.offsets.end_transaction(producer_id, commit, &mut self.core.open.changes);

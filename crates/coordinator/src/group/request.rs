@@ -2,6 +2,7 @@
 
 use crate::runtime::{Append, Token};
 use ottla_base::ErrorCode;
+use ottla_wire::messages::consumer_group_describe_response::DescribedGroup as DescribedConsumerGroup;
 use ottla_wire::messages::delete_groups_response::DeletableGroupResult;
 use ottla_wire::messages::describe_groups_response::DescribedGroup;
 use ottla_wire::messages::offset_fetch_request::OffsetFetchRequestGroup;
@@ -41,6 +42,7 @@ pub enum Request {
     OffsetDelete(OffsetDeleteRequest),
     ListGroups(ListGroupsRequest),
     DescribeGroups(Vec<String>),
+    ConsumerGroupDescribe(Vec<String>),
     DeleteGroups(Vec<String>),
     /// The end of a transaction in which offsets were committed: the shard asks for the marker to be appended.
     EndTransaction {
@@ -55,7 +57,7 @@ impl Request {
     pub(super) fn reads_committed(&self) -> bool {
         match self {
             Request::OffsetFetch { require_stable, .. } => !require_stable,
-            Request::ListGroups(_) | Request::DescribeGroups(_) => true,
+            Request::ListGroups(_) | Request::DescribeGroups(_) | Request::ConsumerGroupDescribe(_) => true,
             _ => false,
         }
     }
@@ -75,6 +77,8 @@ pub enum Response {
     OffsetDelete(OffsetDeleteResponse),
     ListGroups(ListGroupsResponse),
     DescribeGroups(Vec<DescribedGroup>),
+    /// Topics have ids and no names: the caller adds them, and drops topics that are not there any more.
+    ConsumerGroupDescribe(Vec<DescribedConsumerGroup>),
     DeleteGroups(Vec<DeletableGroupResult>),
     EndTransaction(ErrorCode),
 }

@@ -5,12 +5,13 @@ use crate::print;
 use crate::world::Names;
 use bytes::Bytes;
 use expect_test::{Expect, expect};
-use ottla_base::{SeededRng, Time};
+use ottla_base::{ErrorCode, SeededRng, Time};
 use ottla_coordinator::group::{
     Action, Group, GroupConfig, GroupShard, LoadError, Request, RequestContext, partition_for,
 };
-use ottla_wire::messages::ListGroupsRequest;
+use ottla_wire::messages::join_group_request::JoinGroupRequestProtocol;
 use ottla_wire::messages::offset_fetch_request::OffsetFetchRequestGroup;
+use ottla_wire::messages::{JoinGroupRequest, ListGroupsRequest};
 use ottla_wire::records::{Batch, BatchBuilder, batches, end_txn_batch};
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -137,12 +138,18 @@ fn groups_with_members_are_loaded_with_them() {
     writeln!(output, "reads codec-zstd: {}", reads(&shard, "codec-zstd")).unwrap();
     writeln!(output, "reads codec-none: {}", reads(&shard, "codec-none")).unwrap();
     shard.loaded(Time::default(), &mut Vec::new());
+    let ids = vec!["g-new".to_owned(), "g-classic".to_owned(), "nothing".to_owned()];
+    writeln!(output, "{}", ask(&mut shard, Request::ConsumerGroupDescribe(ids))).unwrap();
     writeln!(output, "{}", ask(&mut shard, Request::DeleteGroups(vec!["g-new".to_owned()]))).unwrap();
     expect![[r#"
         g-classic: Empty generation 2 leader none members [] pending 0
         a consumer group: Stable
         reads codec-zstd: true
         reads codec-none: false
+        g-new NONE Stable epoch 2 assignment epoch 2 assignor "uniform"
+                 Bb56dxUZRPu1f5fKtAMJTg client rdkafka at /127.0.0.1 epoch 2 type 1 subscribed ["codec-zstd"] Some("") assigned WTv5LMKCSEqYMDDY_2fRAg [0, 1] target WTv5LMKCSEqYMDDY_2fRAg [0, 1]
+                 g-classic GROUP_ID_NOT_FOUND (Group g-classic is not a consumer group.)  epoch 0 assignment epoch 0 assignor ""
+                 nothing GROUP_ID_NOT_FOUND (Group nothing not found.)  epoch 0 assignment epoch 0 assignor ""
         g-new NON_EMPTY_GROUP
     "#]]
     .assert_eq(&output);
@@ -158,6 +165,51 @@ fn reads(shard: &GroupShard, topic: &str) -> bool {
         Group::Modern(group) if id == "g-new" => group.is_subscribed_to(topic),
         _ => false,
     })
+}
+
+/// An empty group of the new protocol is deleted, or makes room for a classic one.
+#[test]
+fn an_empty_consumer_group_is_deleted_member_records_first() {
+    let mut shard = load(include_bytes!("../data/consumer-offsets-4.3.1.log"));
+    shard.loaded(Time::default(), &mut Vec::new());
+    let context = RequestContext { client_id: "x".to_owned(), client_host: "/127.0.0.1".to_owned(), api_version: 2 };
+    let mut actions = Vec::new();
+    let request = Request::DeleteGroups(vec!["g-new".to_owned()]);
+    shard.handle(request, context.clone(), 1, Time::default(), &mut actions);
+    expect![[r#"
+        tombstone of offset g-new codec-zstd/1
+        tombstone of ConsumerGroupTargetAssignmentMetadata(ConsumerGroupTargetAssignmentMetadataKey { group_id: "g-new", unknown_tags: UnknownTags(None) })
+        tombstone of ConsumerGroupMetadata(ConsumerGroupMetadataKey { group_id: "g-new", unknown_tags: UnknownTags(None) })
+    "#]].assert_eq(&appended(&actions));
+    let [Action::Append(append)] = actions.as_slice() else { panic!("{actions:?}") };
+    shard.appended(append.id, Err(ErrorCode::NotEnoughReplicas), Time::default(), &mut Vec::new());
+
+    let protocols = vec![JoinGroupRequestProtocol { name: "range".to_owned(), ..Default::default() }];
+    let request = Request::JoinGroup(JoinGroupRequest {
+        group_id: "g-new".to_owned(),
+        session_timeout_ms: 10_000,
+        protocol_type: "consumer".to_owned(),
+        protocols,
+        ..Default::default()
+    });
+    let mut actions = Vec::new();
+    shard.handle(request, context, 2, Time::default(), &mut actions);
+    expect![[r#"
+        tombstone of ConsumerGroupTargetAssignmentMetadata(ConsumerGroupTargetAssignmentMetadataKey { group_id: "g-new", unknown_tags: UnknownTags(None) })
+        tombstone of ConsumerGroupMetadata(ConsumerGroupMetadataKey { group_id: "g-new", unknown_tags: UnknownTags(None) })
+        group g-new v3: generation 0, type "", protocol None, leader none, since -1000000
+    "#]].assert_eq(&appended(&actions));
+}
+
+fn appended(actions: &[Action]) -> String {
+    let mut output = String::new();
+    for action in actions {
+        let Action::Append(append) = action else { continue };
+        for record in &append.records {
+            writeln!(output, "{}", print::record(record, &mut Names::default())).unwrap();
+        }
+    }
+    output
 }
 
 #[test]

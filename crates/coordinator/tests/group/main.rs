@@ -3,15 +3,18 @@
 //! [`check`] runs one and then replays the log that it wrote into a fresh shard, which must come to the same state.
 
 mod admin;
+mod batches;
 mod commit;
 mod failures;
 mod join;
+mod leave;
 mod load;
 mod print;
 mod random;
 mod rebalance;
 mod requests;
 mod statics;
+mod sync;
 mod transactions;
 mod world;
 

@@ -6,6 +6,7 @@ use ottla_base::ErrorCode;
 use ottla_coordinator::group::{CommittedOffset, Group, GroupShard, Response};
 use ottla_coordinator::runtime::Record;
 use ottla_wire::group_records::{GroupRecordKey, GroupRecordValue};
+use ottla_wire::messages::describe_groups_response::DescribedGroup;
 use ottla_wire::messages::offset_fetch_response::OffsetFetchResponseGroup;
 use ottla_wire::messages::{JoinGroupResponse, LeaveGroupResponse, SyncGroupResponse};
 
@@ -52,31 +53,12 @@ pub fn response(response: &Response, names: &mut Names) -> String {
             error(response.error_code).to_owned() + &response.groups.iter().map(group).collect::<String>()
         }
         Response::DescribeGroups(groups) => {
-            let mut lines = Vec::new();
-            for group in groups {
-                let members: Vec<String> = group
-                    .members
-                    .iter()
-                    .map(|member| {
-                        let id = names.short(&member.member_id);
-                        let instance = member.group_instance_id.as_deref().unwrap_or("-");
-                        let subscription = subscription(&member.member_metadata);
-                        let assignment = text(&member.member_assignment);
-                        format!("{id} instance {instance} client {} at {} subscribed {subscription} assigned {assignment:?}", member.client_id, member.client_host)
-                    })
-                    .collect();
-                let message = group.error_message.as_deref().map(|text| format!(" ({text})")).unwrap_or_default();
-                lines.push(format!(
-                    "{} {}{message} {} type {:?} protocol {:?} members [{}]",
-                    group.group_id,
-                    error(group.error_code),
-                    group.group_state,
-                    group.protocol_type,
-                    group.protocol_data,
-                    members.join("; ")
-                ));
-            }
-            lines.join("\n         ")
+            let groups: Vec<String> = groups.iter().map(|group| classic_group(group, names)).collect();
+            groups.join("\n         ")
+        }
+        Response::ConsumerGroupDescribe(groups) => {
+            let groups: Vec<String> = groups.iter().map(consumer_group).collect();
+            groups.join("\n         ")
         }
         Response::DeleteGroups(results) => {
             let results = results.iter().map(|result| format!("{} {}", result.group_id, error(result.error_code)));
@@ -84,6 +66,60 @@ pub fn response(response: &Response, names: &mut Names) -> String {
         }
         Response::EndTransaction(error) => error.name().to_owned(),
     }
+}
+
+fn classic_group(group: &DescribedGroup, names: &mut Names) -> String {
+    let mut members = Vec::new();
+    for member in &group.members {
+        members.push(format!(
+            "{} instance {} client {} at {} subscribed {} assigned {:?}",
+            names.short(&member.member_id),
+            member.group_instance_id.as_deref().unwrap_or("-"),
+            member.client_id,
+            member.client_host,
+            subscription(&member.member_metadata),
+            text(&member.member_assignment)
+        ));
+    }
+    let message = group.error_message.as_deref().map(|text| format!(" ({text})")).unwrap_or_default();
+    format!(
+        "{} {}{message} {} type {:?} protocol {:?} members [{}]",
+        group.group_id,
+        error(group.error_code),
+        group.group_state,
+        group.protocol_type,
+        group.protocol_data,
+        members.join("; ")
+    )
+}
+
+fn consumer_group(group: &ottla_wire::messages::consumer_group_describe_response::DescribedGroup) -> String {
+    let message = group.error_message.as_deref().map(|text| format!(" ({text})")).unwrap_or_default();
+    let mut line = format!("{} {}{message}", group.group_id, error(group.error_code));
+    line += &format!(
+        " {} epoch {} assignment epoch {} assignor {:?}",
+        group.group_state, group.group_epoch, group.assignment_epoch, group.assignor_name
+    );
+    for member in &group.members {
+        let assigned = |assignment: &ottla_wire::messages::consumer_group_describe_response::Assignment| {
+            let topics =
+                assignment.topic_partitions.iter().map(|topic| format!("{} {:?}", topic.topic_id, topic.partitions));
+            topics.collect::<Vec<_>>().join(", ")
+        };
+        line += &format!(
+            "\n         {} client {} at {} epoch {} type {} subscribed {:?} {:?} assigned {} target {}",
+            member.member_id,
+            member.client_id,
+            member.client_host,
+            member.member_epoch,
+            member.member_type,
+            member.subscribed_topic_names,
+            member.subscribed_topic_regex,
+            assigned(&member.assignment),
+            assigned(&member.target_assignment)
+        );
+    }
+    line
 }
 
 fn join(response: &JoinGroupResponse, names: &mut Names) -> String {

@@ -4,7 +4,7 @@
 use crate::world::World;
 use ottla_base::{Rng, SeededRng};
 
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 100;
 const EVENTS: usize = 150;
 
 struct Dice(SeededRng);
