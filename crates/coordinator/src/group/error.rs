@@ -31,6 +31,15 @@ pub(super) fn append_error(error: ErrorCode) -> ErrorCode {
     }
 }
 
+/// The transaction coordinator knows a partition that is not ready, but no group coordinator that is not.
+fn marker_error(error: ErrorCode) -> ErrorCode {
+    use ErrorCode::*;
+    match error {
+        CoordinatorNotAvailable | CoordinatorLoadInProgress | NotCoordinator => NotLeaderOrFollower,
+        other => other,
+    }
+}
+
 impl Request {
     /// The same error for all that was asked.
     pub fn error_response(&self, context: &RequestContext, error: ErrorCode) -> Response {
@@ -73,15 +82,18 @@ impl Request {
                     .map(|id| DeletableGroupResult { group_id: id.clone(), error_code: code, ..Default::default() })
                     .collect(),
             ),
-            Request::EndTransaction { .. } => Response::EndTransaction(error),
+            Request::EndTransaction { .. } => Response::EndTransaction(marker_error(error)),
         }
     }
 }
 
 impl Response {
-    /// What would have been the answer, had the write gone well, says now that it did not.
+    /// What would have been the answer, had the write gone well, says now that it did not. `error` is the log's.
     pub(super) fn with_error(mut self, error: ErrorCode) -> Response {
-        let code = error.code();
+        if let Response::EndTransaction(_) = self {
+            return Response::EndTransaction(marker_error(error));
+        }
+        let code = append_error(error).code();
         match &mut self {
             Response::JoinGroup(response) => response.error_code = code,
             Response::SyncGroup(response) => response.error_code = code,
@@ -99,7 +111,11 @@ impl Response {
                 partitions.for_each(|partition| partition.error_code = code);
             }
             Response::OffsetFetch(response) => {
-                response.error_code = code;
+                // Consumers before 3.9 retry on this one only.
+                response.error_code = match append_error(error) {
+                    ErrorCode::CoordinatorNotAvailable => ErrorCode::NotCoordinator.code(),
+                    _ => code,
+                };
                 response.topics.clear();
             }
             Response::OffsetDelete(response) => {
@@ -110,7 +126,7 @@ impl Response {
             Response::DescribeGroups(groups) => groups.iter_mut().for_each(|group| group.error_code = code),
             Response::ConsumerGroupDescribe(groups) => groups.iter_mut().for_each(|group| group.error_code = code),
             Response::DeleteGroups(groups) => groups.iter_mut().for_each(|group| group.error_code = code),
-            Response::EndTransaction(result) => *result = error,
+            Response::EndTransaction(_) => {}
         }
         self
     }

@@ -33,6 +33,7 @@ pub enum Request {
     Heartbeat(HeartbeatRequest),
     LeaveGroup(LeaveGroupRequest),
     OffsetCommit(OffsetCommitRequest),
+    /// The caller has verified that the transaction is under way, as for a produce request (KIP-890).
     TxnOffsetCommit(TxnOffsetCommitRequest),
     /// One of the groups of an OffsetFetch request; see [`super::offset_fetch_groups`].
     OffsetFetch {
@@ -44,11 +45,12 @@ pub enum Request {
     DescribeGroups(Vec<String>),
     ConsumerGroupDescribe(Vec<String>),
     DeleteGroups(Vec<String>),
-    /// The end of a transaction in which offsets were committed: the shard asks for the marker to be appended.
+    /// A marker of WriteTxnMarkers for this partition: the shard asks for it to be appended.
     EndTransaction {
         producer_id: i64,
         producer_epoch: i16,
         coordinator_epoch: i32,
+        transaction_version: i16,
         commit: bool,
     },
 }

@@ -403,10 +403,9 @@ impl GroupShard {
 
     fn fail_append(&mut self, error: ErrorCode) {
         let Some(write) = self.writes.pop_back() else { return };
-        let answer = append_error(error);
         tracing::warn!(%error, "records of the group coordinator could not be appended");
-        self.roll_back(write.changes, answer);
-        self.complete_all(write.completions, Err(answer));
+        self.roll_back(write.changes, append_error(error));
+        self.complete_all(write.completions, Err(error));
     }
 
     fn roll_back(&mut self, changes: Vec<Change>, error: ErrorCode) {
@@ -427,10 +426,11 @@ impl GroupShard {
                 late.append(&mut write.completions);
             }
         }
-        self.complete_all(late, Err(append_error(ErrorCode::RequestTimedOut)));
+        self.complete_all(late, Err(ErrorCode::RequestTimedOut));
     }
 
     fn complete_all(&mut self, completions: Vec<Completion>, result: Result<(), ErrorCode>) {
+        let for_members = result.map_err(append_error);
         for completion in completions {
             match completion {
                 Completion::Reply { token, response } => {
@@ -442,12 +442,12 @@ impl GroupShard {
                 }
                 Completion::Assigned(assigned) => {
                     if let Some(group) = self.state.classic_mut(&assigned.group) {
-                        group.on_assigned(&mut self.core, assigned, result);
+                        group.on_assigned(&mut self.core, assigned, for_members);
                     }
                 }
                 Completion::Replaced(replaced) => {
                     if let Some(group) = self.state.classic_mut(&replaced.group) {
-                        group.on_replaced(&mut self.core, replaced, result);
+                        group.on_replaced(&mut self.core, replaced, for_members);
                     }
                 }
             }

@@ -21,10 +21,10 @@ impl Record {
 pub enum AppendKind {
     /// One batch, in no transaction.
     Plain,
-    /// One transactional batch of this producer. The driver verifies the transaction as for a produce request.
+    /// One transactional batch of this producer.
     Transactional { transactional_id: String, producer_id: i64, producer_epoch: i16 },
     /// No records of ours but the control batch that ends the transaction.
-    Marker { producer_id: i64, producer_epoch: i16, coordinator_epoch: i32, commit: bool },
+    Marker { producer_id: i64, producer_epoch: i16, coordinator_epoch: i32, transaction_version: i16, commit: bool },
 }
 
 /// To be appended to the log as one batch. Until the driver has said how it went, the shard asks for no other

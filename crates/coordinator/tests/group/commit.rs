@@ -313,6 +313,7 @@ fn a_write_that_takes_too_long_is_answered_and_may_still_succeed() {
         "
         hold-hw
         a: commit g t1/0=5
+        b: fetch g stable=yes
         wait 6000
         release-hw
         a: fetch g
@@ -321,9 +322,11 @@ fn a_write_that_takes_too_long_is_answered_and_may_still_succeed() {
             hold-hw
             a: commit g t1/0=5
                 append offset g t1/0 v4 = 5 at 0
+            b: fetch g stable=yes
             wait 6000
               at 5000 ms
                 a <- t1/0 COORDINATOR_NOT_AVAILABLE
+                b <- NOT_COORDINATOR
             release-hw
             a: fetch g
                 a <- NONE t1/0=5

@@ -346,7 +346,7 @@ fn while_it_loads_a_shard_has_no_answers() {
             a: delete g
                 a <- g COORDINATOR_LOAD_IN_PROGRESS
             a: end-txn commit
-                a <- COORDINATOR_LOAD_IN_PROGRESS
+                a <- NOT_LEADER_OR_FOLLOWER
         "#]],
     );
 }

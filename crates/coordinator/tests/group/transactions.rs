@@ -322,7 +322,7 @@ fn an_append_that_fails_takes_the_pending_offset_back() {
             a: end-txn commit pid=1 epoch=1
                 append COMMIT of producer 1, coordinator epoch 3
                 the append fails: NOT_LEADER_OR_FOLLOWER
-                a <- NOT_COORDINATOR
+                a <- NOT_LEADER_OR_FOLLOWER
             a: fetch g stable=yes t1/0
                 a <- NONE t1/0=-1(UNSTABLE_OFFSET_COMMIT)
         "#]],
