@@ -57,10 +57,9 @@ impl GroupShard {
                 self.core.reply(token, Response::ConsumerGroupDescribe(groups));
             }
             Request::DeleteGroups(ids) => self.delete_groups(&ids, token),
-            Request::EndTransaction { producer_id, producer_epoch, coordinator_epoch, transaction_version, commit } => {
+            Request::EndTransaction { producer_id, producer_epoch, coordinator_epoch, commit } => {
                 self.state.offsets.end_transaction(producer_id, commit, &mut self.core.open.changes);
-                self.core.open.kind =
-                    AppendKind::Marker { producer_id, producer_epoch, coordinator_epoch, transaction_version, commit };
+                self.core.open.kind = AppendKind::Marker { producer_id, producer_epoch, coordinator_epoch, commit };
                 self.reply_when_committed(token, Response::EndTransaction(ErrorCode::None));
             }
         }

@@ -50,7 +50,6 @@ pub enum Request {
         producer_id: i64,
         producer_epoch: i16,
         coordinator_epoch: i32,
-        transaction_version: i16,
         commit: bool,
     },
 }

@@ -24,7 +24,7 @@ pub enum AppendKind {
     /// One transactional batch of this producer.
     Transactional { transactional_id: String, producer_id: i64, producer_epoch: i16 },
     /// No records of ours but the control batch that ends the transaction.
-    Marker { producer_id: i64, producer_epoch: i16, coordinator_epoch: i32, transaction_version: i16, commit: bool },
+    Marker { producer_id: i64, producer_epoch: i16, coordinator_epoch: i32, commit: bool },
 }
 
 /// To be appended to the log as one batch. Until the driver has said how it went, the shard asks for no other

@@ -125,7 +125,6 @@ pub fn request(words: &Words, names: &Names) -> Request {
             producer_id: i64::from(words.int("pid", 1)),
             producer_epoch: words.int("epoch", 0) as i16,
             coordinator_epoch: 3,
-            transaction_version: 2,
             commit: words.word(1) == "commit",
         },
         "fetch" => fetch(words),
