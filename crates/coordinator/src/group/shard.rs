@@ -89,7 +89,7 @@ impl GroupShard {
         }
     }
 
-    /// Replays a batch of the log, in the log's order: data, or a transaction's marker.
+    /// Replays a batch of the log (nothing happens any more when the shard has resigned), in the log's order: data, or a transaction's marker.
     pub fn load_batch(&mut self, batch: &Batch) -> Result<(), LoadError> {
         let producer_id = batch.header.producer_id;
         if batch.header.is_control() {
@@ -111,18 +111,26 @@ impl GroupShard {
 
     /// Replays one record; `producer_id` is -1 outside a transaction.
     pub fn load_record(&mut self, producer_id: i64, key: &Bytes, value: Option<&Bytes>) -> Result<(), WireError> {
-        assert_eq!(self.phase, Phase::Loading, "records are loaded before the shard is active");
+        assert!(self.phase != Phase::Active, "records are loaded before the shard is active");
+        if self.phase == Phase::Resigned {
+            return Ok(());
+        }
         self.state.replay(key, value, producer_id, self.core.now.wall_ms, &mut Vec::new())
     }
 
     pub fn load_marker(&mut self, producer_id: i64, commit: bool) {
-        assert_eq!(self.phase, Phase::Loading, "markers are loaded before the shard is active");
-        self.state.offsets.end_transaction(producer_id, commit, &mut Vec::new());
+        assert!(self.phase != Phase::Active, "markers are loaded before the shard is active");
+        if self.phase == Phase::Loading {
+            self.state.offsets.end_transaction(producer_id, commit, &mut Vec::new());
+        }
     }
 
     /// The end of the log has been reached: requests are served from now on.
     pub fn loaded(&mut self, now: Time, actions: &mut Vec<Action>) {
-        assert_eq!(self.phase, Phase::Loading, "a shard is loaded once");
+        assert!(self.phase != Phase::Active, "a shard is loaded once");
+        if self.phase == Phase::Resigned {
+            return;
+        }
         self.core.now = now;
         self.phase = Phase::Active;
         let max_size = self.core.config.max_size;

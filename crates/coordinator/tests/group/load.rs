@@ -253,6 +253,19 @@ fn transactions_are_loaded_with_their_markers() {
 }
 
 #[test]
+fn a_shard_may_resign_while_it_loads() {
+    let mut shard = load_until(2);
+    shard.resign(&mut Vec::new());
+    let log = Bytes::from_static(include_bytes!("../data/consumer-offsets-4.3.1.log"));
+    batches(log).for_each(|batch| shard.load_batch(&batch.unwrap()).unwrap());
+    shard.load_marker(9, true);
+    shard.loaded(Time::default(), &mut Vec::new());
+    assert_eq!(shard.groups().count(), 0);
+    let answer = ask(&mut shard, Request::DescribeGroups(vec!["g-classic".to_owned()]));
+    assert!(answer.starts_with("g-classic NOT_COORDINATOR"), "{answer}");
+}
+
+#[test]
 fn a_record_of_an_unknown_type_is_skipped_and_a_broken_one_is_not() {
     let mut shard = new_shard();
     let mut unknown = BatchBuilder::new(0);
