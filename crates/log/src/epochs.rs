@@ -50,8 +50,9 @@ impl LeaderEpochs {
 
     /// Takes note of a batch that is read again after a crash. Where the checkpoint says another epoch, it was
     /// written for records that are lost, or before a truncation that is.
-    pub(crate) fn observe(&mut self, epoch: LeaderEpoch, base_offset: Offset) {
-        if epoch < 0 || self.epoch_for_offset(base_offset) == Some(epoch) {
+    pub(crate) fn observe(&mut self, epoch: LeaderEpoch, base_offset: Offset, last_offset: Offset) {
+        let agrees = |offset| self.epoch_for_offset(offset) == Some(epoch);
+        if epoch < 0 || (agrees(base_offset) && agrees(last_offset)) {
             return;
         }
         self.entries.retain(|entry| entry.epoch <= epoch && entry.start_offset <= base_offset);
@@ -157,17 +158,17 @@ mod tests {
     #[test]
     fn batches_that_are_there_count_more_than_the_checkpoint() {
         let mut e = epochs(&[(0, 0), (2, 3), (4, 9)]);
-        e.observe(0, 0);
-        e.observe(2, 5);
-        e.observe(4, 9);
+        e.observe(0, 0, 2);
+        e.observe(2, 5, 8);
+        e.observe(4, 9, 9);
         assert_eq!(list(&e), [(0, 0), (2, 3), (4, 9)]);
-        e.observe(0, 4);
+        e.observe(0, 2, 4);
         assert_eq!(list(&e), [(0, 0)]);
-        e.observe(1, 6);
-        e.observe(-1, 7);
+        e.observe(1, 6, 6);
+        e.observe(-1, 7, 7);
         assert_eq!(list(&e), [(0, 0), (1, 6)]);
         let mut e = epochs(&[(3, 5)]);
-        e.observe(2, 0);
+        e.observe(2, 0, 3);
         assert_eq!(list(&e), [(2, 0)]);
     }
 

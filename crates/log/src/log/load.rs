@@ -276,6 +276,11 @@ impl Loader<'_> {
         let interval = open.config.index_interval_bytes.max(0) as u64;
         let before = replay.epochs.entries().to_vec();
         let cut = segment.recover(interval, &mut replay)?;
+        if cut > 0 || segment.size() > 0 {
+            // After the next crash nobody may look at it again: what was cut off must not come back, and the new
+            // index must be whole.
+            segment.flush()?;
+        }
         self.last_epoch = replay.last_epoch;
         open.epochs_dirty |= open.epochs.entries() != before;
         // So that the next segment's recovery need not read this one.

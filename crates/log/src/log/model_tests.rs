@@ -7,7 +7,7 @@ use crate::{AppendOptions, FetchIsolation, LogStartOffsetReason, TxnVersion, Ver
 use ottla_base::{Rng, SeededRng};
 use ottla_wire::records::{BatchBuilder, batches, end_txn_batch};
 
-const SEEDS: u64 = 20000;
+const SEEDS: u64 = 400;
 const STEPS: usize = 60;
 
 /// A batch that was appended, as it must be found again.

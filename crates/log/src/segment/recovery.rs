@@ -128,7 +128,7 @@ impl Segment {
         marker: Option<(ControlType, EndTxnMarker)>,
         replay: &mut Replay<'_>,
     ) -> io::Result<()> {
-        replay.epochs.observe(header.partition_leader_epoch, header.base_offset);
+        replay.epochs.observe(header.partition_leader_epoch, header.base_offset, header.last_offset());
         let completed = replay
             .producers
             .replay(replay.partition, header, marker)
