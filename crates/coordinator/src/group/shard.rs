@@ -89,7 +89,8 @@ impl GroupShard {
         }
     }
 
-    /// Replays a batch of the log (nothing happens any more when the shard has resigned), in the log's order: data, or a transaction's marker.
+    /// Replays a batch of the log, in the log's order: data, or a transaction's marker. Does nothing when the shard
+    /// has resigned in between.
     pub fn load_batch(&mut self, batch: &Batch) -> Result<(), LoadError> {
         let producer_id = batch.header.producer_id;
         if batch.header.is_control() {
