@@ -1,7 +1,7 @@
 //! Writes a log directory with something of everything, for Kafka's own tools to judge:
 //! `cargo run -p ottla-log --example write_sample -- DIRECTORY`
 
-use ottla_base::{SeededRng, TopicPartition, Uuid};
+use ottla_base::{Disk, SeededRng, TopicPartition, Uuid};
 use ottla_disk::RealDisk;
 use ottla_log::{
     AppendOptions, CompressionType, Log, LogConfig, LogError, LogManager, LogManagerConfig, LogStartOffsetReason,
@@ -16,7 +16,7 @@ const START_MS: i64 = 1_700_000_000_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let dir = PathBuf::from(std::env::args().nth(1).ok_or("the directory to write is missing")?);
-    if dir.exists() {
+    if RealDisk::new().exists(&dir) {
         return Err(format!("{} exists already; name one that does not", dir.display()).into());
     }
     let disk = Arc::new(RealDisk::new());
@@ -123,7 +123,7 @@ fn transactions(log: &Log) -> Result<(), LogError> {
         log.append_as_leader(&mut builder.build().to_vec(), &options)?;
         // The last transaction of each producer stays open.
         if !first_of_epoch && i < 395 {
-            let marker = end_txn_batch(now_ms, id, epoch + 1, producer % 2 == 0, 3).expect("a marker");
+            let marker = end_txn_batch(now_ms, id, epoch + 1, producer.is_multiple_of(2), 3).expect("a marker");
             let options = AppendOptions { txn_version: TxnVersion::TV2, ..AppendOptions::coordinator(2, now_ms) };
             log.append_as_leader(&mut marker.to_vec(), &options)?;
         }

@@ -1,6 +1,7 @@
 //! Directories that Apache Kafka wrote, read and recovered, and held against what Kafka itself said of them.
 
 use ottla_base::{Disk, MemDisk, Offset, OpenMode, SeededRng, TopicPartition};
+use ottla_disk::RealDisk;
 use ottla_log::{FetchIsolation, Log, LogManager, LogManagerConfig};
 use ottla_wire::records::{BatchHeader, batches};
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ const NOW: i64 = 1_795_433_700_000;
 
 fn fixture(version: &str, name: &str) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(version).join(name);
-    let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let bytes = RealDisk::new().read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     if name.ends_with(".zst") { zstd::decode_all(&bytes[..]).unwrap() } else { bytes }
 }
 

@@ -73,7 +73,7 @@ impl CrashDisk {
                     continue;
                 }
                 let known = durable.get(&path).cloned().unwrap_or_default();
-                if !known.named && rng.next_u64() % 2 == 0 {
+                if !known.named && rng.next_u64().is_multiple_of(2) {
                     continue;
                 }
                 let content = torn(&known.content, &self.live.read(&path).unwrap(), rng);
@@ -115,7 +115,7 @@ impl CrashDisk {
 fn torn(durable: &[u8], live: &[u8], rng: &dyn Rng) -> Vec<u8> {
     let Some(written) = live.strip_prefix(durable) else {
         // It was cut, and perhaps written over.
-        return if rng.next_u64() % 2 == 0 { live.to_vec() } else { durable.to_vec() };
+        return if rng.next_u64().is_multiple_of(2) { live.to_vec() } else { durable.to_vec() };
     };
     let kept = if written.is_empty() { 0 } else { rng.next_u64() as usize % (written.len() + 1) };
     let mut content = live[..durable.len() + kept].to_vec();

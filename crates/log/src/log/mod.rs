@@ -333,11 +333,11 @@ impl Log {
         };
         let path = self.dir.file(names::LEADER_EPOCH_CHECKPOINT);
         let written = checkpoint::write_epochs(self.disk(), &path, &entries).doing("writing", &path);
-        if let Err(error) = &written {
-            if let State::Open(open) = &mut *self.state.lock() {
-                open.epochs_dirty = true;
-                self.fail(open, error);
-            }
+        if let Err(error) = &written
+            && let State::Open(open) = &mut *self.state.lock()
+        {
+            open.epochs_dirty = true;
+            self.fail(open, error);
         }
         written
     }

@@ -7,8 +7,15 @@ use crate::{AppendOptions, FetchIsolation, LogStartOffsetReason, TxnVersion, Ver
 use ottla_base::{Rng, SeededRng};
 use ottla_wire::records::{BatchBuilder, batches, end_txn_batch};
 
-const SEEDS: u64 = 400;
 const STEPS: usize = 60;
+
+/// A few hundred histories; `OTTLA_SEEDS=FROM..TO` in the environment asks for others.
+#[allow(clippy::disallowed_methods, reason = "a person asks for histories, the log does not")]
+fn seeds() -> std::ops::Range<u64> {
+    let asked = std::env::var("OTTLA_SEEDS").ok();
+    let asked = asked.as_deref().and_then(|range| range.split_once(".."));
+    asked.map_or(0..400, |(from, to)| from.parse().unwrap()..to.parse().unwrap())
+}
 
 /// A batch that was appended, as it must be found again.
 #[derive(Clone, PartialEq, Debug)]
@@ -303,7 +310,7 @@ fn run(seed: u64) {
 
 #[test]
 fn random_histories_with_crashes() {
-    for seed in 0..SEEDS {
+    for seed in seeds() {
         if let Err(panic) = std::panic::catch_unwind(|| run(seed)) {
             eprintln!("seed {seed}");
             std::panic::resume_unwind(panic);
@@ -314,7 +321,7 @@ fn random_histories_with_crashes() {
 /// A write or sync that fails poisons the log; opened anew, it has all that was flushed before.
 #[test]
 fn a_failing_disk_loses_nothing_that_was_flushed() {
-    for seed in 0..SEEDS {
+    for seed in seeds() {
         let mut world = World::new(seed);
         for _ in 0..20 {
             world.append_data();

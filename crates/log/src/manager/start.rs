@@ -206,10 +206,9 @@ impl LogManager {
             }
         }
         for (at, dir) in self.dirs.iter().enumerate() {
-            if dir.is_online() && self.write_checkpoints_of(at) && !unclean.contains(&at) {
-                if let Err(error) = clean_shutdown::write(self.disk(), &dir.path, broker_epoch) {
-                    tracing::error!("cannot mark {} as cleanly closed: {error}", dir.path.display());
-                }
+            let in_order = dir.is_online() && self.write_checkpoints_of(at) && !unclean.contains(&at);
+            if in_order && let Err(error) = clean_shutdown::write(self.disk(), &dir.path, broker_epoch) {
+                tracing::error!("cannot mark {} as cleanly closed: {error}", dir.path.display());
             }
             dir.unlock();
         }
