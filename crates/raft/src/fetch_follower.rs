@@ -103,6 +103,10 @@ impl Raft {
         for ControlEntry { offset, record } in controls {
             self.history.add(*offset, record);
         }
+        if self.flushes_fetched() {
+            // It may be a voter since just now.
+            self.flush_log();
+        }
         self.update_follower_high_watermark(high_watermark);
     }
 

@@ -67,6 +67,8 @@ pub enum Action {
     LostLeadership { epoch: LeaderEpoch, reason: LossReason },
     /// Append one control batch of these records. Durability is reported by [`Event::Flushed`], as for all appends of a leader.
     AppendControl { epoch: LeaderEpoch, base_offset: Offset, records: Vec<ControlRecord> },
+    /// Make the whole log durable, and wait for the disk. What follows tells others that it is.
+    Flush,
     /// Append the records of the fetch response that was just stepped, up to the first batch of an
     /// epoch after `max_epoch` or that is corrupt; then step [`Event::FetchedAppended`] before anything else.
     AppendFetched {

@@ -356,7 +356,11 @@ impl Raft {
         let old = std::mem::replace(&mut self.role, role);
         self.role_changes += 1;
         match old {
-            Role::Leader(leader) => self.leave_leader(*leader, reason),
+            Role::Leader(leader) => {
+                // From now on this node offers its log to voters, or says to a leader how much it has.
+                self.flush_log();
+                self.leave_leader(*leader, reason);
+            }
             Role::Follower(follower) => {
                 if let Some(fetching) = follower.fetching {
                     self.out.push(Action::AbandonSnapshot { id: fetching.id });
@@ -383,6 +387,13 @@ impl Raft {
             // Nothing depends on the state in between.
             Some(Action::PersistQuorumState(last)) => *last = state,
             _ => self.out.push(Action::PersistQuorumState(state)),
+        }
+    }
+
+    pub(crate) fn flush_log(&mut self) {
+        if self.log.flushed_offset() < self.log.end_offset() {
+            self.out.push(Action::Flush);
+            self.log.flushed(self.log.end_offset());
         }
     }
 

@@ -256,6 +256,7 @@ impl Node {
             Action::AppendFetched { max_epoch, flush, .. } => {
                 return Some(self.append_fetched(payload, max_epoch, flush));
             }
+            Action::Flush => self.disk.flushed = self.disk.end(),
             Action::Truncate { to } => self.disk.truncate(to),
             Action::WriteSnapshotChunk { id, position, .. } => {
                 let expected = if position == 0 { None } else { Some((id, position)) };

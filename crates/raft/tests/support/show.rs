@@ -146,6 +146,7 @@ pub fn action(action: &Action) -> Option<String> {
             let records: Vec<String> = records.iter().map(control).collect();
             format!("append {base_offset}: {}", records.join(" "))
         }
+        Action::Flush => "flush".to_owned(),
         Action::Truncate { to } => format!("truncate {to}"),
         Action::InstallSnapshot { id } => format!("install-snapshot {id}"),
         Action::AbandonSnapshot { id } => format!("abandon-snapshot {id}"),
