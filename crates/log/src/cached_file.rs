@@ -30,16 +30,24 @@ impl LogDir {
     }
 }
 
-/// The open handles of all logs: at most `limit`, beyond which the longest unused are closed.
+/// The open handles of all logs: at most `limit`, beyond which the longest unused are closed. Those with something
+/// to be synced wait for [`FileCache::close_overdue`], up to as many again.
 pub struct FileCache {
     pub(crate) disk: Arc<dyn Disk>,
     limit: usize,
+    open: Mutex<Handles>,
+}
+
+#[derive(Default)]
+struct Handles {
     /// Oldest first. An entry used since it was last looked at gets a second round.
-    open: Mutex<VecDeque<Weak<CachedFile>>>,
+    queue: VecDeque<Weak<CachedFile>>,
+    /// To be closed, but not by whoever only wants to open another file: that would have to wait for the disk.
+    overdue: Vec<Weak<CachedFile>>,
 }
 
 impl FileCache {
-    /// `limit` is the number of handles kept open; those in the hands of readers may exceed it for a moment.
+    /// `limit` is the number of handles kept open; at most twice as many are, and those in the hands of readers.
     pub fn new(disk: Arc<dyn Disk>, limit: usize) -> Arc<FileCache> {
         assert!(limit > 0, "a file cache must hold at least one file");
         Arc::new(FileCache { disk, limit, open: Mutex::default() })
@@ -51,21 +59,37 @@ impl FileCache {
 
     /// Handles currently held open, those of forgotten logs included until they are next looked at.
     pub fn open_files(&self) -> usize {
-        self.open.lock().iter().filter(|file| file.upgrade().is_some_and(|file| file.slot.lock().is_some())).count()
+        let handles = self.open.lock();
+        let is_open = |file: &&Weak<CachedFile>| file.upgrade().is_some_and(|file| file.slot.lock().is_some());
+        handles.queue.iter().chain(&handles.overdue).filter(is_open).count()
+    }
+
+    /// Syncs and closes what is overdue, if it was not used since. Waits for the disk.
+    pub fn close_overdue(&self) {
+        let overdue = std::mem::take(&mut self.open.lock().overdue);
+        for entry in overdue {
+            match entry.upgrade() {
+                Some(file) if file.used.swap(false, Ordering::Relaxed) => self.open.lock().queue.push_back(entry),
+                Some(file) => file.close(),
+                None => {}
+            }
+        }
     }
 
     fn opened(&self, file: &Arc<CachedFile>) {
         let mut victims = Vec::new();
         {
-            let mut open = self.open.lock();
-            open.push_back(Arc::downgrade(file));
-            let mut rounds = 2 * open.len();
-            while open.len() > self.limit && rounds > 0 {
+            let mut handles = self.open.lock();
+            handles.queue.push_back(Arc::downgrade(file));
+            let mut rounds = 2 * handles.queue.len();
+            while handles.queue.len() > self.limit && rounds > 0 {
                 rounds -= 1;
-                let Some(entry) = open.pop_front() else { break };
+                let Some(entry) = handles.queue.pop_front() else { break };
                 let Some(candidate) = entry.upgrade() else { continue };
                 if Arc::ptr_eq(&candidate, file) || candidate.used.swap(false, Ordering::Relaxed) {
-                    open.push_back(entry);
+                    handles.queue.push_back(entry);
+                } else if candidate.dirty.load(Ordering::Acquire) && handles.overdue.len() < self.limit {
+                    handles.overdue.push(entry);
                 } else {
                     victims.push(candidate);
                 }
@@ -227,8 +251,10 @@ mod tests {
         let (cache, files) = files(3, 10);
         for file in &files {
             file.write_at(b"x", 0).unwrap();
-            assert!(cache.open_files() <= 3);
+            assert!(cache.open_files() <= 6);
         }
+        cache.close_overdue();
+        assert!(cache.open_files() <= 3);
         for file in &files {
             assert_eq!(file.get().unwrap().len().unwrap(), 1);
         }

@@ -108,14 +108,17 @@ impl Log {
         let base_offset = expected_offset.max(open.end_offset);
         let active = open.active().clone();
         let dir = self.dir.path();
-        if active.base_offset() == base_offset {
-            // It is empty and yet full: its index may hold no entries at all, or the offset is too far away.
+        // One that is empty and yet full: its index may hold no entries at all, or the offset is too far away.
+        let replaced = active.base_offset() == base_offset;
+        if replaced {
             active.release();
-            open.segments.pop();
         } else {
             active.become_inactive().doing("closing a segment of", &dir)?;
         }
         let segment = self.create_segment(open, base_offset, now_ms)?;
+        if replaced {
+            open.segments.pop();
+        }
         open.segments.push(segment);
         open.rolled_unflushed = true;
         // So that a recovery of the new segment can begin with the state at its start.

@@ -370,8 +370,8 @@ impl OpenLog {
     }
 
     fn active(&self) -> &Arc<Segment> {
-        let active = self.segments.last();
-        active.expect("a log always has a segment")
+        // Invariant: opening a log makes a segment, and whoever removes the last one has made another before.
+        self.segments.last().expect("a log always has a segment")
     }
 
     /// The segment that `offset` falls into.

@@ -78,6 +78,7 @@ impl LogManager {
         if due(&mut schedule.high_watermarks_ms, config.high_watermark_interval_ms, now_ms) {
             self.checkpoint_high_watermarks();
         }
+        self.context.files().close_overdue();
         self.collect_failures(&mut report);
         report
     }
