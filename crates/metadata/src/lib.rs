@@ -6,6 +6,7 @@
 pub mod acl;
 pub mod bootstrap;
 pub mod controller;
+mod describe;
 pub mod features;
 pub mod image;
 mod pmap;

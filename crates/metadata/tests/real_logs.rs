@@ -102,7 +102,9 @@ fn check(version: &str, expect: Expect) {
 
 #[test]
 fn kafka_3_3() {
-    check("3.3.2", expect![[r#"
+    check(
+        "3.3.2",
+        expect![[r#"
         offset 217 {"metadata.version": 7}
         broker 1@3 fenced=true leaving=true port=Some(19192)
         __consumer_offsets x5 leader=-1 isr=[1] elr=[] {"cleanup.policy": "compact", "compression.type": "producer", "segment.bytes": "104857600"}
@@ -118,12 +120,15 @@ fn kafka_3_3() {
         timed x1 leader=-1 isr=[1] elr=[] {"message.timestamp.type": "LogAppendTime"}
         txn x1 leader=-1 isr=[1] elr=[] {}
         acls=2 scram=[] next producer id=1000
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn kafka_3_8() {
-    check("3.8.1", expect![[r#"
+    check(
+        "3.8.1",
+        expect![[r#"
         offset 196 {"metadata.version": 20}
         broker 1@6 fenced=true leaving=true port=Some(19192)
         __consumer_offsets x5 leader=-1 isr=[1] elr=[] {"cleanup.policy": "compact", "compression.type": "producer", "segment.bytes": "104857600"}
@@ -139,12 +144,15 @@ fn kafka_3_8() {
         timed x1 leader=-1 isr=[1] elr=[] {"message.timestamp.type": "LogAppendTime"}
         txn x1 leader=-1 isr=[1] elr=[] {}
         acls=2 scram=["alice", "bob"] next producer id=1000
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn kafka_4_3() {
-    check("4.3.1", expect![[r#"
+    check(
+        "4.3.1",
+        expect![[r#"
         offset 168 {"eligible.leader.replicas.version": 1, "group.version": 1, "metadata.version": 30, "share.version": 1, "streams.version": 1, "transaction.version": 2}
         broker 1@12 fenced=true leaving=true port=Some(19192)
         __consumer_offsets x5 leader=-1 isr=[] elr=[1] {"cleanup.policy": "compact", "compression.type": "producer", "segment.bytes": "104857600"}
@@ -160,7 +168,8 @@ fn kafka_4_3() {
         timed x1 leader=-1 isr=[] elr=[1] {"message.timestamp.type": "LogAppendTime"}
         txn x1 leader=-1 isr=[] elr=[1] {}
         acls=2 scram=["alice", "bob"] next producer id=1000
-    "#]]);
+    "#]],
+    );
 }
 
 fn controller(extra: &str) -> Controller {

@@ -51,7 +51,7 @@ impl Controller {
         };
         let mut results = Vec::new();
         for creation in &request.creations {
-            let (error_code, error_message) = fields(&create(AccessControlEntryRecord {
+            let created = create(AccessControlEntryRecord {
                 id: Uuid::ZERO,
                 resource_type: creation.resource_type,
                 resource_name: creation.resource_name.clone(),
@@ -61,8 +61,12 @@ impl Controller {
                 operation: creation.operation,
                 permission_type: creation.permission_type,
                 ..AccessControlEntryRecord::default()
-            }));
-            results.push(AclCreationResult { error_code, error_message, ..Default::default() });
+            });
+            results.push(match fields(&created) {
+                // The text of success is an empty one here.
+                (0, _) => AclCreationResult::default(),
+                (error_code, error_message) => AclCreationResult { error_code, error_message, ..Default::default() },
+            });
         }
         if records.len() > MAX_RECORDS_PER_BATCH {
             let (error_code, error_message) = fields(&Err(ApiError::too_large()));
@@ -116,6 +120,7 @@ fn check_resource(acl: &AccessControlEntryRecord) -> ApiResult<()> {
 
 fn matching(acl: &AccessControlEntryRecord) -> DeleteAclsMatchingAcl {
     DeleteAclsMatchingAcl {
+        error_message: None,
         resource_type: acl.resource_type,
         resource_name: acl.resource_name.clone(),
         pattern_type: acl.pattern_type,

@@ -177,9 +177,7 @@ impl Controller {
         request: &BrokerHeartbeatRequest,
         now: Time,
     ) -> Outcome<BrokerHeartbeatResponse> {
-        // First of all, so that nothing that follows can make a live broker look dead.
-        self.active_mut().heartbeats.contact(request.broker_id, request.broker_epoch, mono(now));
-        match self.try_heartbeat(request) {
+        match self.try_heartbeat(request, now) {
             Ok((records, response)) => Outcome::splittable(records, response),
             Err(error) => {
                 let error_code = error.code as i16;
@@ -191,6 +189,7 @@ impl Controller {
     fn try_heartbeat(
         &mut self,
         request: &BrokerHeartbeatRequest,
+        now: Time,
     ) -> ApiResult<(Vec<VersionedRecord>, BrokerHeartbeatResponse)> {
         let id = request.broker_id;
         let Some(registered_at) = self.working.registration_offsets.get(&id).copied() else {
@@ -198,6 +197,7 @@ impl Controller {
             return Err(ApiError::new(ErrorCode::StaleBrokerEpoch, message));
         };
         self.check_broker_epoch(id, request.broker_epoch)?;
+        self.active_mut().heartbeats.contact(id, request.broker_epoch, mono(now));
         let has_leaderships = self.working.leaderships(id) > 0;
         let (current, next) = self.active().heartbeats.next_state(request, registered_at, has_leaderships);
         let mut records = Vec::new();

@@ -53,7 +53,7 @@ impl Controller {
                 };
                 let names = request.feature_updates.iter().map(|update| &update.feature);
                 let results = if context.api_version <= 1 { names.map(result).collect() } else { Vec::new() };
-                let response = UpdateFeaturesResponse { results, ..Default::default() };
+                let response = UpdateFeaturesResponse { error_message: None, results, ..Default::default() };
                 Outcome::atomic(records, FeaturesUpdate { response, kraft_version })
             }
             Err(error) => {

@@ -54,7 +54,7 @@ impl Random {
             }
             9 | 10 => {
                 let min_isr = (n[2] % 3 + 1).to_string();
-                let unclean = (n[3] % 2 == 0).to_string();
+                let unclean = (n[3].is_multiple_of(2)).to_string();
                 let configs = [("min.insync.replicas", &*min_isr), ("unclean.leader.election.enable", &*unclean)];
                 self.cluster.create(topic(&name, i32::from(n[0] % 5), i16::from(n[3] % 4), &configs));
             }
@@ -71,11 +71,11 @@ impl Random {
     }
 
     fn register(&mut self, broker: i32, restarts: u8) {
-        if restarts % 2 == 0 {
+        if restarts.is_multiple_of(2) {
             self.incarnation = self.incarnation.wrapping_add(1);
         }
         let incarnation = self.incarnation;
-        let forgets = restarts % 3 == 0;
+        let forgets = restarts.is_multiple_of(3);
         self.cluster.register_with(broker, |request| {
             request.incarnation_id = Uuid([incarnation; 16]);
             if forgets {
@@ -117,7 +117,7 @@ impl Random {
         use alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
         let Some((_, name, partition_index, _)) = self.pick_partition(n[0]) else { return };
         let replicas: Vec<i32> = (1..=BROKERS).filter(|id| n[1] >> id & 1 == 1).collect();
-        let replicas = (n[2] % 4 != 0).then_some(replicas);
+        let replicas = (!n[2].is_multiple_of(4)).then_some(replicas);
         let partitions = vec![ReassignablePartition { partition_index, replicas, ..Default::default() }];
         let request = AlterPartitionReassignmentsRequest {
             allow_replication_factor_change: true,

@@ -52,6 +52,7 @@ impl Controller {
         }
         let response = AlterPartitionReassignmentsResponse {
             allow_replication_factor_change: change_factor,
+            error_message: None,
             responses,
             ..Default::default()
         };

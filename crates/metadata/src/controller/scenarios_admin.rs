@@ -1,6 +1,6 @@
 //! What administrators ask for: reassignments, elections, ACLs, quotas, credentials, tokens.
 
-use super::testing::{CONTEXT, Cluster, check, code, propose};
+use super::testing::{Cluster, check, code, propose};
 use super::{Principal, token_hmac};
 use crate::show::show_records;
 use expect_test::expect;

@@ -111,6 +111,7 @@ impl Controller {
         Ok(CreatableTopicResult {
             name: topic.name.clone(),
             topic_id,
+            error_message: None,
             num_partitions: count,
             replication_factor: replicas as i16,
             configs: Some(self.effective_configs(&overrides)),

@@ -9,6 +9,8 @@ mod quotas;
 mod records;
 mod replay;
 mod replica_list;
+#[cfg(test)]
+mod tests;
 mod topics;
 
 pub use cluster::{BrokerRegistration, ClusterImage, ControllerRegistration, Endpoint};
@@ -135,7 +137,7 @@ impl MetadataImage {
         *self == MetadataImage { provenance: self.provenance, ..MetadataImage::default() }
     }
 
-    /// `Kafka's` minimum until a record says which.
+    /// Kafka's minimum until a record says which.
     pub fn metadata_version(&self) -> MetadataVersion {
         self.features.metadata_version.unwrap_or(MetadataVersion::MINIMUM)
     }

@@ -34,7 +34,10 @@ impl MetadataImage {
     /// of `metadata.version` comes first, because it may decide how to read what follows.
     pub fn to_records(&self) -> Vec<VersionedRecord> {
         let version = self.metadata_version();
-        let mut out = vec![feature_record(MetadataVersion::NAME, version.level())];
+        let mut out = Vec::new();
+        out.extend(
+            self.features.metadata_version.map(|version| feature_record(MetadataVersion::NAME, version.level())),
+        );
         out.extend(self.features.finalized.iter().map(|(name, level)| feature_record(name, *level)));
         for broker in self.cluster.brokers.values() {
             let (record, record_version) = broker.to_record(version);

@@ -48,6 +48,10 @@ impl Partitions {
         assert!(id >= 0);
         let number = id / CHUNK;
         let index = self.find(number).unwrap_or_else(|index| {
+            if self.chunks.is_empty() {
+                // Most topics stay with one.
+                self.chunks.reserve_exact(1);
+            }
             self.chunks.insert(index, (number, Arc::new(Vec::new())));
             index
         });
