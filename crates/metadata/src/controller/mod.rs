@@ -25,6 +25,8 @@ mod feature_control;
 mod heartbeats;
 mod lookup;
 mod partition_change;
+#[cfg(test)]
+mod partition_change_oracle;
 mod placement;
 mod producer_id_control;
 mod quota_control;
