@@ -40,6 +40,11 @@ impl LogManager {
         files.into_iter().all(|(name, pick)| self.checkpoint(at, name, pick))
     }
 
+    pub(super) fn write_recovery_points_of(&self, at: usize) -> bool {
+        let (name, pick) = RECOVERY_POINTS;
+        self.checkpoint(at, name, pick)
+    }
+
     fn checkpoint(&self, at: usize, name: &'static str, pick: Pick) -> bool {
         let Ok(dir) = self.online_dir(at) else { return false };
         // Two writers must not use the same temporary file.

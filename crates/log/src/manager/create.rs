@@ -69,6 +69,10 @@ impl LogManager {
                 LogError::new(ErrorCode::LogDirNotFound, format!("no log directory with id {id} is in service"))
             });
         }
+        let mut online = self.dirs.iter().enumerate().filter(|(_, dir)| dir.is_online());
+        if let (Some((only, _)), None) = (online.next(), online.next()) {
+            return Ok(only);
+        }
         let mut counts = vec![0usize; self.dirs.len()];
         for (_, entry) in self.logs.read().all() {
             if let Some(count) = counts.get_mut(entry.dir) {
@@ -170,6 +174,45 @@ impl LogManager {
             self.strays.lock().push(to);
         }
         Ok(())
+    }
+
+    /// Removes the records of a log, or of the copy being made of it, from `offset` on. The recovery point on disk
+    /// follows at once: were it above what the log has then, records appended next would count as flushed.
+    pub fn truncate_to(
+        &self,
+        partition: &TopicPartition,
+        offset: Offset,
+        future: bool,
+        now_ms: TimestampMs,
+    ) -> Result<bool> {
+        let entry = self.entry(partition, future)?;
+        let truncated = entry.log.truncate_to(offset, now_ms)?;
+        if truncated {
+            self.write_recovery_points_of(entry.dir);
+        }
+        Ok(truncated)
+    }
+
+    /// Removes all records of a log; see [`Log::truncate_fully_and_start_at`].
+    pub fn truncate_fully_and_start_at(
+        &self,
+        partition: &TopicPartition,
+        offset: Offset,
+        log_start_offset: Option<Offset>,
+        future: bool,
+        now_ms: TimestampMs,
+    ) -> Result<()> {
+        let entry = self.entry(partition, future)?;
+        entry.log.truncate_fully_and_start_at(offset, log_start_offset, now_ms)?;
+        self.write_recovery_points_of(entry.dir);
+        Ok(())
+    }
+
+    fn entry(&self, partition: &TopicPartition, future: bool) -> Result<Entry> {
+        let found = self.logs.write().map_mut(future).get(partition).cloned();
+        found.ok_or_else(|| {
+            LogError::new(ErrorCode::UnknownTopicOrPartition, format!("there is no log of partition {partition}"))
+        })
     }
 
     /// Puts the copy in the place of a partition's log, which is deleted. The copy takes over the high watermark.

@@ -194,6 +194,29 @@ fn a_failed_directory_takes_its_logs_out_of_service() {
 }
 
 #[test]
+fn the_recovery_point_on_disk_follows_a_truncation() {
+    let disk = MemDisk::new();
+    let manager = start(&disk);
+    let p = partition("t", 0);
+    let log = manager.get_or_create(&p, None, true, None).unwrap();
+    for _ in 0..5 {
+        append(&log, 1);
+    }
+    log.flush(NOW).unwrap();
+    let on_disk = || {
+        let path = log.dir().parent().unwrap().join(names::RECOVERY_POINT_CHECKPOINT);
+        checkpoint::read_offsets(&disk, &path).unwrap()[0].1
+    };
+    manager.checkpoint_recovery_points();
+    assert_eq!(on_disk(), 5);
+    assert!(manager.truncate_to(&p, 3, false, NOW).unwrap());
+    assert!(on_disk() <= 3);
+    manager.truncate_fully_and_start_at(&p, 100, None, false, NOW).unwrap();
+    assert_eq!(log.log_start_offset(), 100);
+    assert!(manager.truncate_to(&partition("t", 1), 3, false, NOW).is_err());
+}
+
+#[test]
 fn topic_configurations_reach_the_logs() {
     let disk = MemDisk::new();
     let manager = start(&disk);
