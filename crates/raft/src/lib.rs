@@ -14,6 +14,17 @@
 //! - Step [`Event::Tick`] when [`Raft::next_deadline_ms`] is reached.
 //! - Answer each request with what [`Action::Respond`] says. Fetches that wait for news wait in here.
 //!
+//! # Where it differs from Apache Kafka
+//! On the wire and on disk it does not. Inside:
+//! - A leader counts its own log only as far as it is flushed; Kafka flushes in the same thread, right after.
+//! - Voters do not all stand at the same moment when the leader is gone: the fetch timeout varies by an eighth.
+//! - A voter that hears `EndQuorumEpoch` grants pre-votes from then on.
+//! - A node whose removal may not be committed yet may still be elected (Ongaro's thesis, 4.2.2).
+//! - An answer that leads nowhere is followed by the retry backoff: Kafka asks again without a pause
+//!   when a leader has resigned, or when a voter has another disk.
+//! - What Kafka's raft thread dies of (a second leader in an epoch, an invalid request) is answered
+//!   or ignored; [`Action::Fault`] is left for what only a person can put right.
+//!
 //! Where to look: one file per role in `role/`, what each of them does with the messages in `vote.rs`,
 //! `begin_end.rs`, `fetch_leader.rs`, `fetch_follower.rs` and `voter_change.rs`.
 //!

@@ -8,7 +8,6 @@ use crate::key::{Endpoint, Endpoints, OffsetAndEpoch, ReplicaKey};
 use crate::log_view::LogView;
 use crate::message::{ControlEntry, Header, Request, Response};
 use crate::role::{Role, RoleName};
-use crate::voters::VoterSet;
 use ottla_base::{ErrorCode, LeaderEpoch, NodeId, Offset, Rng};
 use std::fmt;
 use std::sync::Arc;
@@ -54,7 +53,7 @@ pub struct Raft {
     /// The fetch that was sent last. Answers to others come too late: the log may have moved on.
     pub(crate) last_fetch: Option<Correlation>,
     pub(crate) now_ms: u64,
-    deadline_ms: u64,
+    pub(crate) deadline_ms: u64,
     /// How often the role changed: tells a poll whether to look again.
     role_changes: u64,
     pub(crate) out: Vec<Action>,
@@ -437,79 +436,5 @@ impl Raft {
 
     pub(crate) fn is_only_voter(&self) -> bool {
         self.history.last_voters().is_only_voter(&self.config.local)
-    }
-}
-
-/// What can be asked at any time between steps.
-impl Raft {
-    /// When to step [`Event::Tick`] if no other event comes first.
-    pub fn next_deadline_ms(&self) -> Option<u64> {
-        (self.deadline_ms != NEVER_MS).then_some(self.deadline_ms)
-    }
-
-    pub fn local(&self) -> ReplicaKey {
-        self.config.local
-    }
-
-    pub fn role(&self) -> RoleName {
-        self.role.name()
-    }
-
-    pub fn epoch(&self) -> LeaderEpoch {
-        self.epoch
-    }
-
-    /// The leader of the epoch, as far as this node knows. A leader that resigned still counts.
-    pub fn leader(&self) -> Option<NodeId> {
-        self.leader
-    }
-
-    pub fn leader_endpoints(&self) -> &Endpoints {
-        &self.leader_endpoints
-    }
-
-    /// The epoch that this node may append to, if it is the leader.
-    pub fn leader_epoch(&self) -> Option<LeaderEpoch> {
-        matches!(self.role, Role::Leader(_)).then_some(self.epoch)
-    }
-
-    /// Whom this node voted for in the current epoch. A leader's vote for itself goes without saying.
-    pub fn voted(&self) -> Option<ReplicaKey> {
-        self.voted
-    }
-
-    /// As the current role knows it: a new leader has none until it has committed a record of its epoch.
-    pub fn high_watermark(&self) -> Option<Offset> {
-        self.high_watermark
-    }
-
-    pub fn log(&self) -> &LogView {
-        &self.log
-    }
-
-    /// The latest in the log, committed or not.
-    pub fn voters(&self) -> &VoterSet {
-        self.history.last_voters()
-    }
-
-    /// The set that counted for a record at this offset: what a snapshot that ends with it must
-    /// contain. `None` when that was a static set.
-    pub fn voters_at(&self, offset: Offset) -> Option<&VoterSet> {
-        self.history.voters_at(offset)
-    }
-
-    /// The finalized level of `kraft.version`; a level that is being written counts.
-    pub fn kraft_version(&self) -> i16 {
-        self.history.last_version()
-    }
-
-    /// As of this offset, for a snapshot that ends with it.
-    pub fn kraft_version_at(&self, offset: Offset) -> i16 {
-        self.history.version_at(offset)
-    }
-
-    /// Whether this replica, with this directory, is in the latest voter set.
-    pub fn is_voter(&self) -> bool {
-        self.history.last_voters().is_voter(&self.config.local)
     }
 }

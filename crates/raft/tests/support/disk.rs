@@ -1,7 +1,7 @@
 //! What a node keeps when its process ends: quorum state, log and snapshots, all in memory.
 
 use ottla_base::{LeaderEpoch, Offset};
-use ottla_raft::{ControlEntry, ControlRecord, EpochStart, LogState, OffsetAndEpoch, QuorumState};
+use ottla_raft::{ControlEntry, ControlRecord, EpochStart, LogState, OffsetAndEpoch, QuorumState, VoterSet};
 use std::collections::BTreeMap;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +102,20 @@ impl Disk {
             }
         }
         controls
+    }
+
+    /// As snapshot and log have them.
+    pub fn last_voters(&self) -> Option<&VoterSet> {
+        let in_log = self.records.iter().rev().find_map(|record| match &record.body {
+            Body::Control(ControlRecord::Voters(voters)) => Some(voters),
+            _ => None,
+        });
+        let controls = self.snapshots.values().next_back().map_or(&[][..], |snapshot| &snapshot.controls);
+        let in_snapshot = controls.iter().rev().find_map(|entry| match &entry.record {
+            ControlRecord::Voters(voters) => Some(voters),
+            _ => None,
+        });
+        in_log.or(in_snapshot)
     }
 
     pub fn log_state(&self) -> LogState {

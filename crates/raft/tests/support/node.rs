@@ -233,6 +233,8 @@ impl Node {
     }
 
     fn carry_out(&mut self, actions: Vec<Action>, payload: Payload, now_ms: u64) {
+        let is_control = |action: &Action| !matches!(action, Action::Send { .. } | Action::Respond { .. });
+        let log_may_change = actions.iter().any(is_control);
         for action in actions {
             self.actions.push(action.clone());
             if let Some(event) = self.act(action, &payload) {
@@ -242,6 +244,10 @@ impl Node {
         let raft = self.raft.as_ref().expect("a node that runs");
         assert_eq!(raft.log().end_offset(), self.disk.end(), "node {}: the core lost track of the log", self.id);
         assert_eq!(raft.log().start_offset(), self.disk.start);
+        if log_may_change {
+            let expected = self.disk.last_voters().unwrap_or(&self.config.static_voters);
+            assert_eq!(raft.voters(), expected, "node {}: the core lost track of the voters", self.id);
+        }
     }
 
     /// Returns the event that is owed for the action.
