@@ -240,7 +240,11 @@ impl Raft {
             Request::AddVoter(request) => self.on_add_voter_request(token, request),
             Request::RemoveVoter(request) => self.on_remove_voter_request(token, &request),
             Request::UpdateVoter(request) => self.on_update_voter_request(token, request),
-            Request::ApiVersions => panic!("the driver answers ApiVersions itself"),
+            // The driver answers this one itself.
+            Request::ApiVersions => {
+                let response = self.error_response(&request, ErrorCode::InvalidRequest);
+                self.respond(token, response);
+            }
         }
     }
 
