@@ -57,7 +57,8 @@ pub(crate) fn file_name(offset: Offset, kind: FileKind) -> String {
 /// The offset a file name starts with, and what follows it.
 pub(crate) fn parse_offset(name: &str) -> Option<(Offset, &str)> {
     let dot = name.find('.')?;
-    let offset = name[..dot].parse::<Offset>().ok().filter(|offset| *offset >= 0)?;
+    // The greatest offset is left out, so that there is always a next one.
+    let offset = name[..dot].parse::<Offset>().ok().filter(|offset| (0..Offset::MAX).contains(offset))?;
     Some((offset, &name[dot..]))
 }
 

@@ -2,7 +2,7 @@
 
 use ottla_base::{Disk, MemDisk, Offset, OpenMode, SeededRng, TopicPartition};
 use ottla_disk::RealDisk;
-use ottla_log::{FetchIsolation, Log, LogManager, LogManagerConfig};
+use ottla_log::{FetchIsolation, FileCache, Log, LogContext, LogManager, LogManagerConfig, LogParams};
 use ottla_wire::records::{BatchHeader, batches};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -209,6 +209,31 @@ fn what_the_directory_says() {
         let expected = expected.unwrap();
         assert_eq!(found.offset.to_string(), expected[2]);
         assert_eq!(found.timestamp.to_string(), expected[3]);
+    }
+}
+
+#[test]
+fn the_metadata_log_opens_by_itself() {
+    for version in VERSIONS {
+        let disk = disk(version);
+        let before = files(&disk);
+        let context = LogContext::new(FileCache::new(Arc::new(disk.clone()), 10), Default::default(), NOW);
+        let mut params = LogParams::fresh(Arc::default());
+        // As the quorum opens it: nothing is believed.
+        params.clean_shutdown = false;
+        let dir = Path::new("/data/__cluster_metadata-0");
+        let log = Log::open(&context, TopicPartition::new("__cluster_metadata", 0), dir, params).unwrap();
+        let producer_snapshot =
+            disk.read_dir(dir).unwrap().into_iter().find(|e| e.name.ends_with(".snapshot")).unwrap();
+        let end: Offset = producer_snapshot.name.trim_end_matches(".snapshot").parse().unwrap();
+        assert_eq!(log.log_end_offset().unwrap(), end);
+        assert_eq!(log.topic_id().unwrap(), Some(ottla_base::Uuid::METADATA_TOPIC_ID));
+        let slice = log.read(0, 1 << 20, FetchIsolation::LogEnd, true).unwrap().records.unwrap();
+        assert_eq!(batches(slice.read().unwrap().into()).last().unwrap().unwrap().header.next_offset(), end);
+        log.close(NOW).unwrap();
+        for (path, bytes) in before.iter().filter(|(path, _)| path.starts_with(dir)) {
+            assert_eq!(&disk.read(path).unwrap(), bytes, "{version}: {}", path.display());
+        }
     }
 }
 

@@ -81,7 +81,7 @@ impl OffsetIndex {
         if self.last.is_some_and(|last| offset <= last.offset) {
             return Ok(());
         }
-        let Ok(relative) = i32::try_from(offset - self.base_offset) else { return Ok(()) };
+        let Ok(relative) = i32::try_from(offset.wrapping_sub(self.base_offset)) else { return Ok(()) };
         let mut entry = [0; ENTRY_SIZE];
         entry[..4].copy_from_slice(&relative.to_be_bytes());
         entry[4..].copy_from_slice(&position.to_be_bytes());
@@ -111,7 +111,7 @@ impl OffsetIndex {
 
     fn parse(&self, raw: &RawEntry) -> OffsetPosition {
         OffsetPosition {
-            offset: self.base_offset + i64::from(be_i32(&raw[..4])),
+            offset: self.base_offset.saturating_add(i64::from(be_i32(&raw[..4]))),
             position: be_i32(&raw[4..8]).max(0) as u32,
         }
     }

@@ -69,7 +69,7 @@ impl TimeIndex {
         if entry.timestamp <= self.last.timestamp || (self.entries() > 0 && entry.offset < self.last.offset) {
             return Ok(());
         }
-        let Ok(relative) = i32::try_from(entry.offset - self.base_offset) else { return Ok(()) };
+        let Ok(relative) = i32::try_from(entry.offset.wrapping_sub(self.base_offset)) else { return Ok(()) };
         let mut raw = [0; ENTRY_SIZE];
         raw[..8].copy_from_slice(&entry.timestamp.to_be_bytes());
         raw[8..].copy_from_slice(&relative.to_be_bytes());
@@ -99,7 +99,7 @@ impl TimeIndex {
     fn parse(&self, raw: &RawEntry) -> TimestampOffset {
         TimestampOffset {
             timestamp: be_i64(&raw[..8]),
-            offset: self.base_offset + i64::from(be_i32(&raw[8..ENTRY_SIZE])),
+            offset: self.base_offset.saturating_add(i64::from(be_i32(&raw[8..ENTRY_SIZE]))),
         }
     }
 }

@@ -206,7 +206,12 @@ impl Log {
                 header,
                 0,
             ));
-            if header.last_offset() <= placed.last_offset {
+            let (first, last_offset) = (header.base_offset, header.last_offset());
+            if first < 0 || last_offset < first || last_offset == Offset::MAX {
+                let what = format!("a batch from offset {first} to {last_offset} cannot be appended");
+                return Err(LogError::new(ErrorCode::CorruptMessage, what));
+            }
+            if last_offset <= placed.last_offset {
                 let what = format!("offset {} follows {} in an append", header.last_offset(), placed.last_offset);
                 return Err(LogError::new(ErrorCode::UnknownServerError, what));
             }

@@ -206,6 +206,12 @@ impl Loader<'_> {
         let log = self.log;
         let dirty = !self.params.clean_shutdown;
         for (base_offset, len) in &segments {
+            if *len > i32::MAX as u64 {
+                let name = names::file_name(*base_offset, FileKind::Log);
+                let path = log.dir.file(&name);
+                let what = format!("{} has {len} bytes; a segment has at most {}", path.display(), i32::MAX);
+                return Err(crate::error::invalid_data(what));
+            }
             let now_ms = log.context.now_ms();
             let segment = Segment::open(&log.context.files, &log.dir, *base_offset, *len, &open.config, now_ms, dirty);
             open.segments.push(Arc::new(segment));

@@ -418,6 +418,8 @@ impl OpenLog {
 #[cfg(test)]
 mod crash_disk;
 #[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
 mod model_tests;
 #[cfg(test)]
 mod tests;

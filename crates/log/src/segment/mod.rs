@@ -3,8 +3,6 @@
 mod lookup;
 mod recovery;
 mod scanner;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use lookup::SegmentRead;
 pub use lookup::TimestampAndOffset;
