@@ -15,6 +15,10 @@ impl Controller {
         context: &RequestContext,
         request: &AlterPartitionRequest,
     ) -> Outcome<AlterPartitionResponse> {
+        if request.topics.is_empty() {
+            // Whoever asks.
+            return Outcome::answer(AlterPartitionResponse::default());
+        }
         self.try_alter_partition(context, request).unwrap_or_else(|error| {
             let error_code = error.code as i16;
             Outcome::answer(AlterPartitionResponse { error_code, ..Default::default() })

@@ -26,8 +26,8 @@ enum UpgradeType {
 #[derive(Clone, Debug, PartialEq)]
 pub struct FeaturesUpdate {
     pub response: UpdateFeaturesResponse,
-    /// The level of `kraft.version` to write to the log (a control record, which the driver does before it appends the
-    /// records; its own failure takes the place of the response).
+    /// The level of `kraft.version` to write to the log. That is a control record, which the driver has raft write before it
+    /// appends the records (or, for a request that only validates, has it check); its refusal takes the place of the response.
     pub kraft_version: Option<i16>,
 }
 
@@ -90,7 +90,7 @@ impl Controller {
                     records.push(feature_record(name, level));
                 }
                 KRAFT_VERSION if upgrade_type == UpgradeType::Upgrade => {
-                    kraft_version = Some(level).filter(|level| *level != current && !request.validate_only);
+                    kraft_version = Some(level).filter(|level| *level != current);
                     // Something to wait for.
                     records.push((NoOpRecord::default().into(), 0));
                 }
