@@ -189,11 +189,8 @@ impl Partition {
         (0..self.replicas.len()).map(|i| self.directories.as_ref().and_then(|d| d.get(i)).copied().unwrap_or_default())
     }
 
-    /// Shares the list of directories with another partition where they are the same.
-    pub(super) fn share_directories(&mut self, other: &Partition) {
-        if self.directories == other.directories {
-            self.directories.clone_from(&other.directories);
-        }
+    pub(super) fn directory_list_mut(&mut self) -> Option<&mut Arc<[Uuid]>> {
+        self.directories.as_mut()
     }
 
     pub(crate) fn without_elr(&self) -> Option<Partition> {

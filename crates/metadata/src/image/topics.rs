@@ -44,7 +44,7 @@ impl Partitions {
     }
 
     /// `id` must not be negative.
-    pub(super) fn insert(&mut self, id: i32, mut partition: Partition) {
+    pub(super) fn insert(&mut self, id: i32, partition: Partition) {
         assert!(id >= 0);
         let number = id / CHUNK;
         let index = self.find(number).unwrap_or_else(|index| {
@@ -61,9 +61,6 @@ impl Partitions {
             // Grown by doubling in steps that waste little for the many topics with few partitions.
             chunk.reserve_exact((slot + 1).next_power_of_two() - chunk.len());
             chunk.resize(slot + 1, None);
-        }
-        if let Some(neighbour) = slot.checked_sub(1).and_then(|i| chunk[i].as_ref()) {
-            partition.share_directories(neighbour);
         }
         match chunk[slot].replace(partition) {
             Some(_) => {}
@@ -87,12 +84,23 @@ pub struct TopicImage {
     pub partitions: Partitions,
 }
 
+/// Lists of directories that are remembered for sharing. Far more than a cluster has, if its brokers have one directory each.
+const SHARED_LISTS: usize = 10_000;
+
 /// All topics.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct TopicsImage {
     by_id: PMap<Uuid, Arc<TopicImage>>,
     /// The id only: a topic that both maps pointed to could not be changed in place while a log is replayed.
     by_name: PMap<Arc<str>, Uuid>,
+    /// The lists of directories that partitions have: few for many partitions, so each is kept once.
+    directories: PMap<Arc<[Uuid]>, Arc<[Uuid]>>,
+}
+
+impl PartialEq for TopicsImage {
+    fn eq(&self, other: &Self) -> bool {
+        self.by_id == other.by_id && self.by_name == other.by_name
+    }
 }
 
 impl TopicsImage {
@@ -163,7 +171,18 @@ impl TopicsImage {
         Ok(topic)
     }
 
-    pub(super) fn put_partition(&mut self, topic: Uuid, id: i32, partition: Partition) -> Result<(), ReplayError> {
+    pub(super) fn put_partition(&mut self, topic: Uuid, id: i32, mut partition: Partition) -> Result<(), ReplayError> {
+        if let Some(list) = partition.directory_list_mut() {
+            match self.directories.get(&list[..]) {
+                Some(known) => list.clone_from(known),
+                None => {
+                    if self.directories.len() >= SHARED_LISTS {
+                        self.directories = PMap::new();
+                    }
+                    self.directories.insert(list.clone(), list.clone());
+                }
+            }
+        }
         let entry = self.by_id.get_mut(&topic).filter(|_| id >= 0);
         let Some(entry) = entry else {
             return Err(ReplayError::new(format!(
