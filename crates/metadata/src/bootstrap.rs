@@ -4,6 +4,7 @@ use crate::features::{FEATURES, Feature, FeatureError, KRAFT_VERSION, MetadataVe
 use crate::image::{VersionedRecord, feature_record};
 use ottla_wire::metadata_records::{MetadataRecord, UserScramCredentialRecord};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// What `format` is asked for.
 #[derive(Clone, Debug, Default)]
@@ -82,6 +83,40 @@ impl BootstrapMetadata {
         };
         self.records.iter().rev().find_map(level).unwrap_or(0)
     }
+}
+
+/// As `format` prints it.
+impl fmt::Display for BootstrapMetadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BootstrapMetadata(records=[")?;
+        for (i, (record, version)) in self.records.iter().enumerate() {
+            let gap = if i == 0 { "" } else { ", " };
+            write!(f, "{gap}ApiMessageAndVersion(")?;
+            match record {
+                MetadataRecord::FeatureLevel(r) => {
+                    write!(f, "FeatureLevelRecord(name='{}', featureLevel={})", r.name, r.feature_level)?;
+                }
+                MetadataRecord::UserScramCredential(r) => {
+                    let (salt, stored, server) = (signed(&r.salt), signed(&r.stored_key), signed(&r.server_key));
+                    write!(
+                        f,
+                        "UserScramCredentialRecord(name='{}', mechanism={}, salt={salt:?}, storedKey={stored:?}, \
+                         serverKey={server:?}, iterations={})",
+                        r.name, r.mechanism, r.iterations
+                    )?;
+                }
+                // Nothing else gets there by way of the tools.
+                other => write!(f, "{other:?}")?,
+            }
+            write!(f, " at version {version})")?;
+        }
+        write!(f, "], metadataVersionLevel={}, source=format command)", self.version.level())
+    }
+}
+
+/// Java's bytes.
+fn signed(bytes: &[u8]) -> Vec<i8> {
+    bytes.iter().map(|byte| *byte as i8).collect()
 }
 
 /// What `format` writes, or Kafka's reason why it doesn't.
@@ -260,6 +295,24 @@ mod tests {
             expect![
                 "Cannot set kraft.version to 1 unless controller.quorum.voters is empty and one of the flags --standalone, --initial-controllers, or --no-initial-controllers is used. For dynamic controllers support, try using one of --standalone, --initial-controllers, or --no-initial-controllers and removing controller.quorum.voters."
             ],
+        );
+    }
+
+    /// What `kafka-storage.sh format --add-scram 'SCRAM-SHA-256=[name=alice,password=x,salt=AAH/]'` of Apache Kafka 4.3.1 prints.
+    #[test]
+    fn as_the_tool_prints_it() {
+        let user = crate::scram::parse_argument("SCRAM-SHA-256=[name=alice,password=x,salt=AAH/]", &mut Vec::new);
+        let features = FEATURES.iter().filter(|f| f.name != KRAFT_VERSION).map(|f| (f.name.to_owned(), 0)).collect();
+        let options = FormatOptions { scram: vec![user.unwrap()], features, ..FormatOptions::default() };
+        let shown = format(&options).unwrap().bootstrap.to_string();
+        assert_eq!(
+            shown,
+            "BootstrapMetadata(records=[ApiMessageAndVersion(FeatureLevelRecord(name='metadata.version', featureLevel=30) \
+             at version 0), ApiMessageAndVersion(UserScramCredentialRecord(name='alice', mechanism=1, salt=[0, 1, -1], \
+             storedKey=[-37, -99, -61, -60, 65, -108, -61, 97, -54, 71, 34, -2, -64, 82, 40, 121, -101, 106, 122, -57, 85, \
+             -85, 71, -18, 6, 34, 89, 1, -48, -123, 34, 87], serverKey=[-71, 123, -61, -68, 28, 97, -2, -94, -37, -37, \
+             -125, 67, -18, -110, 86, -76, -119, -87, -50, 28, 43, -59, -17, -40, -19, -94, -108, 3, -115, -45, 30, -33], \
+             iterations=4096) at version 0)], metadataVersionLevel=30, source=format command)"
         );
     }
 

@@ -232,6 +232,19 @@ impl Feature {
         self.bootstrap.len() as i16
     }
 
+    /// The first `metadata.version` of which a new cluster has this level; `None` where there is no such level.
+    pub fn bootstrap_version(&self, level: i16) -> Option<MetadataVersion> {
+        match level {
+            0 => Some(MetadataVersion::MINIMUM),
+            level => self.bootstrap.get(usize::try_from(level - 1).ok()?).copied(),
+        }
+    }
+
+    /// The `metadata.version` that this level needs, if it is more than any level does.
+    pub fn dependency(&self, level: i16) -> Option<MetadataVersion> {
+        self.needs.filter(|_| level > 0)
+    }
+
     /// What a new cluster of this `metadata.version` starts with.
     pub fn default_level(&self, version: MetadataVersion) -> i16 {
         self.bootstrap.iter().filter(|from| **from <= version).count() as i16
