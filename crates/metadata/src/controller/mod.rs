@@ -264,6 +264,7 @@ impl Controller {
     fn active(&self) -> &Active {
         match &self.active {
             Some(active) => active,
+            // Invariant: only what `become_active` has made active is asked for operations (see the top of this file).
             None => panic!("an operation of the active controller was called on one that is not"),
         }
     }
@@ -271,6 +272,7 @@ impl Controller {
     fn active_mut(&mut self) -> &mut Active {
         match &mut self.active {
             Some(active) => active,
+            // Invariant: only what `become_active` has made active is asked for operations (see the top of this file).
             None => panic!("an operation of the active controller was called on one that is not"),
         }
     }

@@ -134,6 +134,11 @@ fn topics() {
         INVALID_TOPIC_EXCEPTION Topic name is invalid: 'a/b' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'
     "#]],
     );
+}
+
+#[test]
+fn topics_of_a_size_that_cannot_be() {
+    let mut cluster = Cluster::with_brokers("4.3", "", 3);
     check(
         cluster.create(topic("x", 0, 1, &[])),
         expect![[r#"
@@ -164,6 +169,11 @@ fn topics() {
         POLICY_VIOLATION Unable to perform excessively large batch operation.
     "#]],
     );
+}
+
+#[test]
+fn topics_with_settings_that_cannot_be() {
+    let mut cluster = Cluster::with_brokers("4.3", "", 3);
     check(
         cluster.create(topic("x", 1, 1, &[("nonsense", "1")])),
         expect![[r#"
@@ -182,6 +192,11 @@ fn topics() {
         INVALID_REQUEST Creation of internal topic __cluster_metadata is prohibited.
     "#]],
     );
+}
+
+#[test]
+fn topics_with_assigned_replicas() {
+    let mut cluster = Cluster::with_brokers("4.3", "", 3);
     check(
         cluster.create_assigned("y", &[&[1, 2], &[2, 3]]),
         expect![[r#"

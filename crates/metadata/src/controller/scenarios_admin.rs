@@ -64,6 +64,13 @@ fn reassignments() {
         INVALID_REPLICATION_FACTOR The replication factor is changed from 2 to 1
     "#]],
     );
+}
+
+#[test]
+fn a_reassignment_to_its_end() {
+    let mut cluster = Cluster::with_brokers("4.3", "", 4);
+    cluster.create_assigned("t", &[&[1, 2]]);
+    let c = &mut cluster;
     check(
         reassign(c, "t", 0, Some(&[3, 2]), false),
         expect![[r#"

@@ -61,6 +61,13 @@ fn settings_of_topics() {
         config 2:t retention.ms=(none)
     "#]],
     );
+}
+
+#[test]
+fn settings_of_topics_that_are_refused() {
+    let mut cluster = Cluster::with_brokers("4.3", "", 1);
+    cluster.create(topic("t", 1, 1, &[]));
+    let c = &mut cluster;
     check(
         alter(c, 2, "t", &[("append", "retention.ms", "5")]),
         expect![[r#"
@@ -112,7 +119,7 @@ fn settings_of_topics() {
 }
 
 #[test]
-fn settings_of_brokers_groups_and_subscriptions() {
+fn settings_of_brokers() {
     let mut cluster = Cluster::with_brokers("4.3", "", 1);
     let c = &mut cluster;
     check(
@@ -162,6 +169,12 @@ fn settings_of_brokers_groups_and_subscriptions() {
         INVALID_REQUEST Invalid negative broker ID.
     "#]],
     );
+}
+
+#[test]
+fn min_insync_replicas_belongs_to_the_cluster_with_elr() {
+    let mut cluster = Cluster::with_brokers("4.3", "", 1);
+    let c = &mut cluster;
     check(
         alter(c, 4, "1", &[("set", "min.insync.replicas", "2")]),
         expect![[r#"
@@ -182,6 +195,12 @@ fn settings_of_brokers_groups_and_subscriptions() {
         INVALID_CONFIG Cluster-level min.insync.replicas cannot be removed while ELR is enabled.
     "#]],
     );
+}
+
+#[test]
+fn settings_of_groups_and_subscriptions() {
+    let mut cluster = Cluster::with_brokers("4.3", "", 1);
+    let c = &mut cluster;
     check(
         alter(c, 32, "g", &[("set", "consumer.session.timeout.ms", "50000")]),
         expect![[r#"
@@ -315,6 +334,12 @@ fn features() {
         INVALID_UPDATE_VERSION Invalid update version 6 for feature metadata.version. Local controller 100 only supports versions 7-30
     "#]],
     );
+}
+
+#[test]
+fn features_by_level() {
+    let mut cluster = Cluster::with_brokers("4.3", "", 1);
+    let c = &mut cluster;
     check(
         update(c, &[("group.version", 0, 2)]),
         expect![[r#"
@@ -367,6 +392,12 @@ fn features() {
         INVALID_UPDATE_VERSION Invalid update version 2 for feature share.version. Local controller 100 only supports versions 0-1
     "#]],
     );
+}
+
+#[test]
+fn the_level_of_kraft_is_for_raft_to_change() {
+    let mut cluster = Cluster::with_brokers("4.3", "", 1);
+    let c = &mut cluster;
     check(
         update(c, &[("kraft.version", 1, 1)]),
         expect![[r#"
