@@ -177,7 +177,7 @@ impl Publisher for Broker {
         let Some(me) = self.me() else { return };
         self.replicas.apply(self.node_id, delta, image, now);
         self.groups.apply(&me, delta, now);
-        if self.lifecycle.phase() == Phase::Fenced {
+        if matches!(self.lifecycle.phase(), Phase::Starting | Phase::Fenced) {
             self.lifecycle.beat(&me);
         }
     }

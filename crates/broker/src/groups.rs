@@ -141,7 +141,6 @@ impl Groups {
 impl Shard {
     /// Reads the partition from its beginning. Until that is done, requests are told to wait.
     fn load(self: &Arc<Self>) {
-        let now = self.broker.clock.now();
         if let Err(error) = self.read_all() {
             tracing::error!(
                 "group coordinator: partition {OFFSETS_TOPIC}-{} cannot be loaded: {error}",
@@ -151,6 +150,8 @@ impl Shard {
         }
         let waiter: Arc<dyn Waiter> = self.clone();
         self.partition.waiters.add(&waiter);
+        // Sessions begin now, not when the reading began.
+        let now = self.broker.clock.now();
         self.run(now, |state, actions| state.shard.loaded(now, actions));
     }
 
@@ -228,9 +229,10 @@ impl Shard {
     fn append(&self, append: Append, now: Time) -> Result<Offset, ErrorCode> {
         let mut batch = BatchBuilder::new(0);
         match append.kind {
-            AppendKind::Plain => {}
+            // Without a producer, and yet with a first sequence: so Kafka writes it.
+            AppendKind::Plain => batch = batch.producer(-1, -1, 0),
             AppendKind::Transactional { producer_id, producer_epoch, .. } => {
-                batch = batch.transactional(true).producer(producer_id, producer_epoch, -1);
+                batch = batch.transactional(true).producer(producer_id, producer_epoch, 0);
             }
             AppendKind::Marker { producer_id, producer_epoch, coordinator_epoch, commit } => {
                 batch = batch.producer(producer_id, producer_epoch, -1);

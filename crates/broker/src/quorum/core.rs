@@ -203,6 +203,9 @@ impl Core {
                 let event = self.append_fetched(correlation, base_offset, max_epoch, flush)?;
                 self.step(event, now);
             }
+            Action::Flush => {
+                self.log.flush()?;
+            }
             Action::Truncate { to } => self.log.truncate(to)?,
             Action::WriteSnapshotChunk { correlation, id, position } => {
                 self.write_snapshot_chunk(correlation, id, position)?;
