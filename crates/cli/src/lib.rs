@@ -4,6 +4,7 @@
 
 mod commands;
 mod java;
+mod json;
 mod log;
 pub mod options;
 mod settings;

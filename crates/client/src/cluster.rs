@@ -209,6 +209,19 @@ impl Cluster {
                 self.config.log_prefix(),
                 list.join(", ")
             );
+            let invalid = response
+                .topics
+                .iter()
+                .filter(|topic| ErrorCode::from_code(topic.error_code) == ErrorCode::InvalidTopicException);
+            let invalid: Vec<&str> = invalid.filter_map(|topic| topic.name.as_deref()).collect();
+            if !invalid.is_empty() {
+                tracing::error!(
+                    target: "org.apache.kafka.clients.Metadata",
+                    "{}Metadata response reported invalid topics [{}]",
+                    self.config.log_prefix(),
+                    invalid.join(", ")
+                );
+            }
         }
     }
 

@@ -120,6 +120,8 @@ pub struct ClientConfig {
     /// Hosts and ports, in the order given.
     pub bootstrap: Vec<(String, u16)>,
     pub client_id: String,
+    /// Of a consumer; its log lines name it.
+    pub group_id: Option<String>,
     pub request_timeout: Duration,
     pub default_api_timeout: Duration,
     pub retry_backoff: Duration,
@@ -145,6 +147,7 @@ impl ClientConfig {
             role,
             bootstrap: parse_bootstrap(role, settings.get("bootstrap.servers"))?,
             client_id: settings.get("client.id").map_or_else(|| default_client_id(role), str::to_owned),
+            group_id: settings.get("group.id").filter(|_| role == Role::Consumer).map(str::to_owned),
             request_timeout: settings.int_millis("request.timeout.ms", 30_000)?,
             default_api_timeout: settings.int_millis("default.api.timeout.ms", 60_000)?,
             retry_backoff: settings.millis("retry.backoff.ms", 100)?,
@@ -166,7 +169,10 @@ impl ClientConfig {
             Role::Producer => "Producer",
             Role::Consumer => "Consumer",
         };
-        format!("[{kind} clientId={}] ", self.client_id)
+        match &self.group_id {
+            Some(group) => format!("[{kind} clientId={}, groupId={group}] ", self.client_id),
+            None => format!("[{kind} clientId={}] ", self.client_id),
+        }
     }
 }
 

@@ -19,7 +19,8 @@ pub use cluster::{Cluster, CoordinatorType, Topics};
 pub use config::{ClientConfig, Role, Settings, invalid, parse_host_port};
 pub use connection::{Connection, Reply};
 pub use consumer::{
-    Consumer, ConsumerConfig, ConsumerRecord, EARLIEST_TIMESTAMP, FoundOffset, LATEST_TIMESTAMP, MAX_TIMESTAMP, OffsetReset, StartAt, Strategy,
+    Consumer, ConsumerConfig, ConsumerRecord, EARLIEST_TIMESTAMP, FoundOffset, LATEST_TIMESTAMP, MAX_TIMESTAMP,
+    OffsetReset, StartAt, Strategy,
 };
 pub use error::{Error, Result};
 pub use metadata::{Broker, Metadata, PartitionInfo, TopicInfo};

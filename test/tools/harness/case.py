@@ -1,6 +1,7 @@
 """What a case is made of."""
 
 import dataclasses
+import signal
 
 
 @dataclasses.dataclass
@@ -12,6 +13,7 @@ class Step:
     stdin: str = ""
     # A signal to send once this text has shown up on standard output.
     interrupt_after: str = ""
+    signal: int = signal.SIGTERM
     # The lines come in an order that even the real tool does not keep.
     sort_lines: bool = False
     # What is said before the table of options is Ottla's own.

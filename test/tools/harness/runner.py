@@ -5,7 +5,6 @@ import difflib
 import pathlib
 import re
 import shutil
-import signal
 import subprocess
 import tempfile
 import threading
@@ -71,7 +70,7 @@ def run(command, step):
                 if not line:
                     break
                 out += line
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(step.signal)
             out += process.stdout.read()
             reader.join()
             err = errors[0]

@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
+mod console_consumer;
 mod console_producer;
 mod server_start;
-mod zero_config;
 mod topics;
+mod zero_config;
 
 pub struct Command {
     /// Without `kafka-`.
@@ -18,9 +19,16 @@ pub struct Command {
 
 pub const COMMANDS: &[Command] = &[
     Command {
+        name: "console-consumer",
+        about: "Prints the records of topics",
+        run: console_consumer::run,
+        is_server: false,
+    },
+    Command {
         name: "console-producer",
         about: "Sends lines of standard input to a topic",
-        run: console_producer::run, is_server: false
+        run: console_producer::run,
+        is_server: false,
     },
     Command {
         name: "server-start",
@@ -28,7 +36,12 @@ pub const COMMANDS: &[Command] = &[
         run: server_start::run,
         is_server: true,
     },
-    Command { name: "topics", about: "Creates, lists, describes, alters and deletes topics", run: topics::run, is_server: false },
+    Command {
+        name: "topics",
+        about: "Creates, lists, describes, alters and deletes topics",
+        run: topics::run,
+        is_server: false,
+    },
 ];
 
 /// `topics`, `kafka-topics` or `kafka-topics.sh`.

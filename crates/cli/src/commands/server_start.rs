@@ -86,9 +86,9 @@ fn read_properties(options: &Options) -> Result<Properties, String> {
         }
     };
     for pair in &options.overrides {
-        properties
-            .set_override(pair)
-            .ok_or_else(|| format!("--override {pair}: expected property=value, such as --override num.partitions=3"))?;
+        properties.set_override(pair).ok_or_else(|| {
+            format!("--override {pair}: expected property=value, such as --override num.partitions=3")
+        })?;
     }
     Ok(properties)
 }

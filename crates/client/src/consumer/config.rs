@@ -72,7 +72,8 @@ pub struct ConsumerConfig {
     pub exclude_internal_topics: bool,
 }
 
-const DEFAULT_STRATEGIES: &str = "org.apache.kafka.clients.consumer.RangeAssignor,org.apache.kafka.clients.consumer.CooperativeStickyAssignor";
+const DEFAULT_STRATEGIES: &str =
+    "org.apache.kafka.clients.consumer.RangeAssignor,org.apache.kafka.clients.consumer.CooperativeStickyAssignor";
 
 impl ConsumerConfig {
     pub fn new(settings: &Settings) -> Result<ConsumerConfig> {
@@ -120,7 +121,8 @@ impl ConsumerConfig {
 fn strategies(settings: &Settings) -> Result<Vec<Strategy>> {
     let key = "partition.assignment.strategy";
     let parse = |class: String| {
-        let why = "the strategies here are RangeAssignor, RoundRobinAssignor, StickyAssignor and CooperativeStickyAssignor";
+        let why =
+            "the strategies here are RangeAssignor, RoundRobinAssignor, StickyAssignor and CooperativeStickyAssignor";
         Strategy::from_class(&class).ok_or_else(|| invalid(key, &class, why))
     };
     settings.list(key, DEFAULT_STRATEGIES).into_iter().map(parse).collect()
@@ -133,7 +135,9 @@ fn offset_reset(settings: &Settings) -> Result<OffsetReset> {
         invalid(
             key,
             &value,
-            &format!("Invalid value `{value}` for configuration {key}. The value must be either 'earliest', 'latest', 'none' or of the format 'by_duration:<PnDTnHnMn.nS.>'."),
+            &format!(
+                "Invalid value `{value}` for configuration {key}. The value must be either 'earliest', 'latest', 'none' or of the format 'by_duration:<PnDTnHnMn.nS.>'."
+            ),
         )
     };
     match value.as_str() {

@@ -131,8 +131,7 @@ impl Fetched {
             self.aborting.insert(next.producer_id);
         }
         if is_control {
-            let control =
-                batch.control_type().map_err(|error| invalid(&self.partition, header.base_offset, &error))?;
+            let control = batch.control_type().map_err(|error| invalid(&self.partition, header.base_offset, &error))?;
             if control == Some(ControlType::Abort) {
                 self.aborting.remove(&header.producer_id);
             }
@@ -186,10 +185,17 @@ mod tests {
         let mut fetched = Fetched::new(TopicPartition::new("t", 0), offset, log.concat().into(), aborted, true);
         let mut records = Vec::new();
         // In small steps, to come to every edge.
-        while { let before = records.len(); fetched.take(1, &mut records).unwrap(); records.len() > before } {}
-        let shown: Vec<(i64, String)> =
-            records.iter().map(|r| (r.offset, String::from_utf8_lossy(r.value.as_ref().unwrap()).into_owned())).collect();
-        let expected: Vec<(i64, String)> = expected.iter().map(|(offset, value)| (*offset, (*value).to_owned())).collect();
+        while {
+            let before = records.len();
+            fetched.take(1, &mut records).unwrap();
+            records.len() > before
+        } {}
+        let shown: Vec<(i64, String)> = records
+            .iter()
+            .map(|r| (r.offset, String::from_utf8_lossy(r.value.as_ref().unwrap()).into_owned()))
+            .collect();
+        let expected: Vec<(i64, String)> =
+            expected.iter().map(|(offset, value)| (*offset, (*value).to_owned())).collect();
         assert_eq!(shown, expected);
         assert_eq!(fetched.next_offset, next_offset);
     }

@@ -120,10 +120,8 @@ impl Consumer {
                 let records = data.records.as_ref().and_then(|records| records.as_bytes()).cloned().unwrap_or_default();
                 if !records.is_empty() {
                     state.is_buffered = true;
-                    let aborted =
-                        self.config.read_committed.then(|| data.aborted_transactions.unwrap_or_default());
-                    let fetched =
-                        Fetched::new(partition.clone(), offset, records, aborted, self.config.check_crcs);
+                    let aborted = self.config.read_committed.then(|| data.aborted_transactions.unwrap_or_default());
+                    let fetched = Fetched::new(partition.clone(), offset, records, aborted, self.config.check_crcs);
                     self.ready.push_back((partition, fetched));
                 }
             }
@@ -145,7 +143,7 @@ impl Consumer {
                     tracing::warn!(
                         target: LOGGER,
                         "{}Received unknown topic or partition error in fetch for partition {partition}",
-                        self.log_prefix()
+                        self.config.client.log_prefix()
                     );
                 }
                 self.needs_metadata = true;
@@ -155,18 +153,13 @@ impl Consumer {
                 let code = data.error_code;
                 return Err(Error::new(
                     class::ILLEGAL_STATE,
-                    format!("Unexpected error code {code} while fetching at offset {offset} from topic-partition {partition}"),
+                    format!(
+                        "Unexpected error code {code} while fetching at offset {offset} from topic-partition {partition}"
+                    ),
                 ));
             }
         }
         Ok(())
-    }
-
-    fn log_prefix(&self) -> String {
-        match &self.group {
-            Some(group) => group.log_prefix(),
-            None => self.config.client.log_prefix(),
-        }
     }
 
     /// What is there, `max.poll.records` at most.

@@ -133,7 +133,8 @@ impl Group {
         };
         let version = connection.version_of(ApiKey::JoinGroup)?;
         let timeout = self.config.max_poll_interval.saturating_add(JOIN_GRACE);
-        let response = connection.call_within(&request, version, timeout.max(self.cluster.config.request_timeout)).await?;
+        let response =
+            connection.call_within(&request, version, timeout.max(self.cluster.config.request_timeout)).await?;
         if ErrorCode::from_code(response.error_code) == ErrorCode::MemberIdRequired {
             self.place.lock().member_id = response.member_id;
             return Err(ErrorCode::MemberIdRequired.into());
@@ -188,7 +189,11 @@ impl Group {
         let mut topics: Vec<String> = members.iter().flat_map(|member| member.topics.clone()).collect();
         topics.sort();
         topics.dedup();
-        let metadata = self.cluster.refresh(&Topics::Named(topics.clone())).await?;
+        let mut metadata = self.cluster.metadata();
+        // What other members read may be new to us.
+        if topics.iter().any(|topic| metadata.topic(topic).is_none()) {
+            metadata = self.cluster.refresh(&Topics::Named(topics.clone())).await?;
+        }
         let count = |topic: &String| {
             let info = metadata.topic(topic).filter(|info| info.error == ErrorCode::None)?;
             Some((topic.clone(), info.partitions.len() as i32))
@@ -295,7 +300,7 @@ impl Group {
     }
 
     pub fn log_prefix(&self) -> String {
-        format!("[Consumer clientId={}, groupId={}] ", self.config.client.client_id, self.id)
+        self.config.client.log_prefix()
     }
 }
 

@@ -164,7 +164,9 @@ impl Consumer {
             Some(_) => Err(invalid("group.id", "", "an empty group id cannot subscribe to topics")),
             None => Err(Error::from_response(
                 ErrorCode::InvalidGroupId,
-                Some("To use the group management or offset commit APIs, you must provide a valid group.id in the consumer configuration."),
+                Some(
+                    "To use the group management or offset commit APIs, you must provide a valid group.id in the consumer configuration.",
+                ),
             )),
         }
     }

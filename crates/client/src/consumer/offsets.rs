@@ -41,7 +41,11 @@ pub type FoundOffsets = BTreeMap<TopicPartition, Result<FoundOffset>>;
 
 impl Cluster {
     /// One attempt. What could not be answered has its error in its place.
-    pub async fn list_offsets(&self, wanted: &BTreeMap<TopicPartition, TimestampMs>, read_committed: bool) -> FoundOffsets {
+    pub async fn list_offsets(
+        &self,
+        wanted: &BTreeMap<TopicPartition, TimestampMs>,
+        read_committed: bool,
+    ) -> FoundOffsets {
         let mut found = FoundOffsets::new();
         let mut by_leader: BTreeMap<NodeId, Vec<(&TopicPartition, TimestampMs)>> = BTreeMap::new();
         let metadata = self.metadata();
@@ -56,7 +60,9 @@ impl Cluster {
         for (leader, wanted) in by_leader {
             match self.list_from(leader, &wanted, read_committed).await {
                 Ok(response) => read(response, &wanted, &mut found),
-                Err(error) => found.extend(wanted.iter().map(|(partition, _)| ((*partition).clone(), Err(error.clone())))),
+                Err(error) => {
+                    found.extend(wanted.iter().map(|(partition, _)| ((*partition).clone(), Err(error.clone()))))
+                }
             }
         }
         found

@@ -13,11 +13,7 @@ use crate::group_by_topic;
 const VERSION: i16 = ConsumerProtocolSubscription::MAX_VERSION;
 const NAME: &str = ConsumerProtocolSubscription::NAME;
 
-pub(super) fn subscription(
-    topics: &[String],
-    owned: &[TopicPartition],
-    generation: i32,
-) -> Result<Bytes, WireError> {
+pub(super) fn subscription(topics: &[String], owned: &[TopicPartition], generation: i32) -> Result<Bytes, WireError> {
     let owned_topic = |(topic, partitions): (std::sync::Arc<str>, Vec<i32>)| OwnedTopic {
         topic: topic.to_string(),
         partitions,

@@ -4,15 +4,21 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use ottla_base::{TimestampMs, TopicPartition};
+use ottla_wire::records::varint::size_of_varint;
 use ottla_wire::records::{BatchBuilder, Header, RECORD_BATCH_OVERHEAD, record_size};
 use tokio::sync::oneshot;
 
 use super::{ProducerConfig, RecordMetadata};
 use crate::error::{Error, Result};
 
-/// What a record may take in a batch at most: offset and timestamp deltas count with all their bytes.
+/// What a record may take in a batch at most: its size and its deltas count with all the bytes they can have.
 pub(super) fn upper_bound(key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header]) -> usize {
-    record_size(i32::MAX, i64::MAX, key, value, headers)
+    const LONGEST_SIZE: usize = 5;
+    let exact = record_size(i32::MAX, i64::MAX, key, value, headers);
+    let shortest = |body: usize| size_of_varint(i32::try_from(body).unwrap_or(i32::MAX));
+    // The size in front counts what is behind it.
+    let size_len = (1..=LONGEST_SIZE).find(|len| shortest(exact - len) == *len).unwrap_or(LONGEST_SIZE);
+    exact - size_len + LONGEST_SIZE
 }
 
 #[derive(Debug)]

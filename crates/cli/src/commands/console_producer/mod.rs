@@ -50,8 +50,8 @@ fn execute(arguments: &[String]) -> Outcome {
 fn line_parser(options: &Options) -> Result<LineParser, Failure> {
     let class = options.text("line-reader")?.unwrap_or_default();
     if class != options::LINE_READER {
-        complain(format!("The only line reader here is {}.", options::LINE_READER));
-        return Err(Failure::new("java.lang.ClassNotFoundException", class));
+        let hint = format!("{class}\nThe only line reader that Ottla has is {}.", options::LINE_READER);
+        return Err(Failure::new("java.lang.ClassNotFoundException", hint));
     }
     let topic = options.text("topic")?.unwrap_or_default();
     LineParser::new(&topic, &options::reader_settings(options)?)
