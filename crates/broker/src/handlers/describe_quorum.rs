@@ -9,7 +9,7 @@ use ottla_wire::messages::describe_quorum_response::{Listener, Node, PartitionDa
 use ottla_wire::messages::{DescribeQuorumRequest, DescribeQuorumResponse};
 
 impl ControllerRequest for DescribeQuorumRequest {
-    fn run(self, core: &mut Core, _context: &RequestContext, now: Time, done: Done<DescribeQuorumResponse>) {
+    fn run(self, core: &mut Core, context: &RequestContext, now: Time, done: Done<DescribeQuorumResponse>) {
         let Some(quorum) = core.raft.describe_quorum(now.mono_ms) else { return done(Err(ErrorCode::NotController)) };
         let asks_for_it = |topic: &ottla_wire::messages::describe_quorum_request::TopicData| {
             topic.topic_name == METADATA_TOPIC && topic.partitions.iter().all(|p| p.partition_index == 0)
@@ -17,7 +17,7 @@ impl ControllerRequest for DescribeQuorumRequest {
         if !self.topics.iter().all(asks_for_it) || self.topics.len() != 1 {
             return done(Ok(unknown(&self)));
         }
-        done(Ok(describe(&quorum, now)));
+        done(Ok(describe(&quorum, context.version, now)));
     }
 
     fn failed(&self, error: ErrorCode) -> DescribeQuorumResponse {
@@ -42,8 +42,8 @@ fn unknown(request: &DescribeQuorumRequest) -> DescribeQuorumResponse {
     DescribeQuorumResponse { topics: request.topics.iter().map(topic).collect(), ..Default::default() }
 }
 
-fn describe(quorum: &QuorumDescription, now: Time) -> DescribeQuorumResponse {
-    let replicas = |list: &[ReplicaDescription]| list.iter().map(|replica| state(replica, now)).collect();
+fn describe(quorum: &QuorumDescription, version: i16, now: Time) -> DescribeQuorumResponse {
+    let replicas = |list: &[ReplicaDescription]| list.iter().map(|replica| state(replica, version, now)).collect();
     let partition = PartitionData {
         leader_id: quorum.leader,
         leader_epoch: quorum.epoch,
@@ -60,7 +60,7 @@ fn describe(quorum: &QuorumDescription, now: Time) -> DescribeQuorumResponse {
     };
     DescribeQuorumResponse {
         topics: vec![topic],
-        nodes: quorum.voters.iter().map(node).collect(),
+        nodes: if version >= 2 { quorum.voters.iter().map(node).collect() } else { vec![] },
         ..Default::default()
     }
 }
@@ -75,12 +75,13 @@ fn listeners(endpoints: &Endpoints) -> Vec<Listener> {
     endpoints.iter().map(listener).collect()
 }
 
-fn state(replica: &ReplicaDescription, now: Time) -> ReplicaState {
+fn state(replica: &ReplicaDescription, version: i16, now: Time) -> ReplicaState {
     // Raft's clock never goes back; on the wire it is the time of day.
     let wall = |at: Option<u64>| at.map_or(-1, |at| now.wall_ms - now.mono_ms.saturating_sub(at) as i64);
     ReplicaState {
         replica_id: replica.key.id,
-        replica_directory_id: replica.key.directory_id.unwrap_or(Uuid::ZERO),
+        // Directories came with version 2.
+        replica_directory_id: replica.key.directory_id.filter(|_| version >= 2).unwrap_or(Uuid::ZERO),
         log_end_offset: replica.log_end_offset.unwrap_or(-1),
         last_fetch_timestamp: wall(replica.last_fetch_ms),
         last_caught_up_timestamp: wall(replica.last_caught_up_ms),

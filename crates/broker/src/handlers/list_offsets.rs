@@ -68,7 +68,7 @@ pub fn handle(broker: &Arc<Broker>, context: &RequestContext, request: ListOffse
                 } else {
                     asked.find(&topic.name, partition)
                 };
-                response(partition.partition_index, result)
+                response(context.version, partition.partition_index, result)
             })
             .collect(),
         ..Default::default()
@@ -76,7 +76,7 @@ pub fn handle(broker: &Arc<Broker>, context: &RequestContext, request: ListOffse
     ListOffsetsResponse { topics: request.topics.iter().map(topic).collect(), ..Default::default() }
 }
 
-fn response(partition_index: i32, result: Result<Found, LogError>) -> ListOffsetsPartitionResponse {
+fn response(version: i16, partition_index: i32, result: Result<Found, LogError>) -> ListOffsetsPartitionResponse {
     let (error, found) = match result {
         Ok(found) => (ErrorCode::None, found),
         Err(error) => (error.code, NOTHING),
@@ -86,7 +86,7 @@ fn response(partition_index: i32, result: Result<Found, LogError>) -> ListOffset
         error_code: error.code(),
         timestamp: found.timestamp,
         offset: found.offset,
-        leader_epoch: found.epoch,
+        leader_epoch: if version >= 4 { found.epoch } else { -1 },
         ..Default::default()
     }
 }
