@@ -1,8 +1,9 @@
-//! The project's own chores: `cargo xtask codegen` and `cargo xtask tidy`.
+//! The project's own chores: `cargo xtask codegen`, `configs` and `tidy`.
 //!
 //! Invariant: nothing that is shipped depends on this crate.
 
 mod codegen;
+mod configs;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -13,8 +14,9 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words.first() {
         Some(&"codegen") => codegen(&words[1..]),
+        Some(&"configs") => configs::generate(&root(), words.contains(&"--check")),
         Some(&"tidy") => tidy::run(&root()),
-        _ => Err("usage: cargo xtask codegen [--kafka VERSION] [--jars DIR] [--check] | cargo xtask tidy".to_owned()),
+        _ => Err("usage: cargo xtask codegen [--kafka VERSION] [--jars DIR] [--check] | cargo xtask configs [--check] | cargo xtask tidy".to_owned()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

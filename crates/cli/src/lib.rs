@@ -1,7 +1,10 @@
 //! The command line of Ottla: Kafka's tools by their own names, with their options, outputs and exit codes.
 //!
 //! `ottla kafka-topics …`, `ottla topics …`, or the binary under a tool's name (`kafka-topics.sh`).
+//!
+//! Invariant: what a tool prints and how it exits is decided here; what a broker does is not.
 
+mod argparse;
 mod commands;
 mod java;
 mod json;

@@ -141,6 +141,7 @@ impl BrokerConfig {
     fn known(&self, key: &str) -> &Value {
         match self.values.get(key) {
             Some(value) => value,
+            // Invariant: the keys and their types are written in this source, and tried by tests.
             None => panic!("Kafka has no setting {key}"),
         }
     }
@@ -153,6 +154,7 @@ impl BrokerConfig {
         match *self.known(key) {
             Value::Int(n) => n,
             Value::Short(n) => i32::from(n),
+            // Invariant: the keys and their types are written in this source, and tried by tests.
             ref other => panic!("{key} is not an int but {other:?}"),
         }
     }
@@ -161,6 +163,7 @@ impl BrokerConfig {
     pub fn long(&self, key: &str) -> i64 {
         match self.known(key).as_i64() {
             Some(n) => n,
+            // Invariant: the keys and their types are written in this source, and tried by tests.
             None => panic!("{key} is not a long"),
         }
     }
@@ -174,6 +177,7 @@ impl BrokerConfig {
     pub fn double(&self, key: &str) -> f64 {
         match *self.known(key) {
             Value::Double(n) => n,
+            // Invariant: the keys and their types are written in this source, and tried by tests.
             ref other => panic!("{key} is not a double but {other:?}"),
         }
     }
@@ -181,6 +185,7 @@ impl BrokerConfig {
     pub fn boolean(&self, key: &str) -> bool {
         match *self.known(key) {
             Value::Boolean(b) => b,
+            // Invariant: the keys and their types are written in this source, and tried by tests.
             ref other => panic!("{key} is not a boolean but {other:?}"),
         }
     }
@@ -190,6 +195,7 @@ impl BrokerConfig {
         match self.known(key) {
             Value::Null => None,
             Value::String(text) | Value::Class(text) => Some(text),
+            // Invariant: the keys and their types are written in this source, and tried by tests.
             other => panic!("{key} is not a string but {other:?}"),
         }
     }
@@ -198,6 +204,7 @@ impl BrokerConfig {
     pub fn string(&self, key: &str) -> &str {
         match self.optional_string(key) {
             Some(text) => text,
+            // Invariant: the keys and their types are written in this source, and tried by tests.
             None => panic!("{key} may be absent: use optional_string"),
         }
     }
@@ -207,6 +214,7 @@ impl BrokerConfig {
         match self.known(key) {
             Value::Null => &[],
             Value::List(items) => items,
+            // Invariant: the keys and their types are written in this source, and tried by tests.
             other => panic!("{key} is not a list but {other:?}"),
         }
     }
@@ -215,6 +223,7 @@ impl BrokerConfig {
         match self.known(key) {
             Value::Null => None,
             Value::Password(secret) => Some(secret),
+            // Invariant: the keys and their types are written in this source, and tried by tests.
             other => panic!("{key} is not a password but {other:?}"),
         }
     }

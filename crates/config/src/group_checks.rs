@@ -10,6 +10,7 @@ type Values = HashMap<&'static str, Value>;
 fn number(values: &Values, key: &str) -> i64 {
     match values.get(key).and_then(Value::as_i64) {
         Some(n) => n,
+        // Invariant: the tables give these keys a number.
         None => panic!("{key} is not a number"),
     }
 }

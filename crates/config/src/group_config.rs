@@ -91,6 +91,7 @@ pub(crate) type GroupValues = BTreeMap<&'static str, Value>;
 fn number(values: &GroupValues, key: &str) -> i64 {
     match values.get(key).and_then(Value::as_i64) {
         Some(n) => n,
+        // Invariant: the tables give these keys a number.
         None => panic!("{key} is not a number"),
     }
 }

@@ -37,6 +37,7 @@ const CLASSES: [(&str, ProviderKind); 3] = [
 
 static VARIABLE: LazyLock<Regex> = LazyLock::new(|| match Regex::new(r"\$\{([^}]*?):(?:([^}]*?):)?([^}]*?)\}") {
     Ok(regex) => regex,
+    // Invariant: the pattern stands here, and tests use it.
     Err(error) => panic!("our own pattern: {error}"),
 });
 

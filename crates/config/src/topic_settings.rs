@@ -110,6 +110,7 @@ impl Default for TopicSettings {
     fn default() -> Self {
         match Self::from_parsed(&parse(&BTreeMap::new(), &BTreeMap::new())) {
             Ok(settings) => settings,
+            // Invariant: the keys are written in this source, and the tables have them all.
             Err(error) => panic!("the defaults of topic settings are not valid: {error}"),
         }
     }
@@ -221,6 +222,7 @@ impl TopicValues {
     fn known(&self, key: &str) -> &Value {
         match self.0.get(key) {
             Some(value) => value,
+            // Invariant: the keys are written in this source, and the tables have them all.
             None => panic!("Kafka has no topic setting {key}"),
         }
     }
@@ -228,6 +230,7 @@ impl TopicValues {
     pub(crate) fn long(&self, key: &str) -> i64 {
         match self.known(key).as_i64() {
             Some(n) => n,
+            // Invariant: the keys are written in this source, and the tables have them all.
             None => panic!("{key} is not a number"),
         }
     }
@@ -243,6 +246,7 @@ impl TopicValues {
     fn double(&self, key: &str) -> f64 {
         match *self.known(key) {
             Value::Double(n) => n,
+            // Invariant: the keys are written in this source, and the tables have them all.
             ref other => panic!("{key} is not a double but {other:?}"),
         }
     }

@@ -201,6 +201,7 @@ impl Raft {
                 assert_eq!(id, expected, "the driver installed another snapshot than it was told to");
                 self.on_snapshot_installed(id, &controls);
             }
+            // Invariant: the driver answers each action before it steps anything else.
             (event, Some(owed)) => panic!("the driver owes the event for {owed:?}, but stepped {event:?}"),
             (event, None) => self.handle_free(event),
         }
@@ -225,6 +226,7 @@ impl Raft {
                 self.shutdown_deadline_ms.get_or_insert(self.now_ms.saturating_add(timeout_ms));
             }
             Event::FetchedAppended { .. } | Event::SnapshotInstalled { .. } => {
+                // Invariant: the driver answers each action before it steps anything else.
                 panic!("the driver stepped {event:?}, which was not asked for")
             }
         }

@@ -51,6 +51,7 @@ impl Raft {
                 role.election = crate::election::Election::new(self.history.last_voters(), self.config.local.id);
                 role.election_deadline_ms = election_deadline_ms;
             }
+            // Invariant: the caller has become a role without a leader.
             _ => unreachable!("only a node without a leader votes"),
         }
         self.persist();

@@ -46,6 +46,7 @@ impl ApiKey {
 
     pub fn info(self) -> &'static ApiInfo {
         let index = APIS.binary_search_by_key(&self.code(), |info| info.key as i16);
+        // Invariant: the table is generated with one row for each key.
         &APIS[index.expect("every key stands in the table")]
     }
 

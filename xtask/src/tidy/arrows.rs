@@ -8,9 +8,9 @@ use super::packages::{Kind, Package, short_name};
 const LAYERS: &[&[Crate]] = &[
     &[only("base", &[])],
     &[pure("wire"), only("raft", &["base"]), only("config", &["base"]), only("disk", &["base"])],
-    &[only("log", &["base", "wire"]), only("storage", &["base", "wire"]), only("replication", &["base", "wire"])],
+    &[only("log", &["base", "wire"]), only("replication", &["base", "wire"])],
     &[pure("metadata"), pure("coordinator")],
-    &[pure("security")],
+    &[pure("security"), pure("storage")],
     &[pure("broker")],
     &[driver("server"), only("client", &["base", "wire"])],
     &[driver("cli")],

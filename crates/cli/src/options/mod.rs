@@ -235,6 +235,7 @@ impl Options {
 
     fn index(&self, name: &str) -> usize {
         let index = self.parser.options.iter().position(|option| option.names.contains(&name));
+        // Invariant: a tool asks only for options of its own table.
         index.expect("every option that is asked for stands in the table")
     }
 

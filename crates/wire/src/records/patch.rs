@@ -32,6 +32,7 @@ pub fn set_partition_leader_epoch(batch: &mut [u8], epoch: i32) {
 
 /// Computes the checksum anew only if something changes.
 pub fn set_max_timestamp(batch: &mut [u8], timestamp_type: TimestampType, max_timestamp: i64) {
+    // Invariant: callers hand over a batch that was checked.
     let header = BatchHeader::parse(batch).expect("only a whole batch of format 2 can be changed in place");
     if header.timestamp_type() == timestamp_type && header.max_timestamp == max_timestamp {
         return;
