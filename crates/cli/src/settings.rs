@@ -7,15 +7,19 @@ use ottla_config::Properties;
 
 use crate::stop::Failure;
 
-/// A properties file.
+/// A properties file, as a map.
 pub fn load(path: &str) -> Result<BTreeMap<String, String>, Failure> {
+    Ok(load_properties(path)?.to_map())
+}
+
+/// A properties file.
+pub fn load_properties(path: &str) -> Result<Properties, Failure> {
     let bytes = std::fs::read(path).map_err(|error| match error.kind() {
         // Java's words, with the class that its tools show.
         std::io::ErrorKind::NotFound => Failure::new("java.nio.file.NoSuchFileException", path),
         _ => Failure::new("java.io.IOException", format!("{path}: {error}")),
     })?;
-    let properties = Properties::parse(&bytes, path).map_err(|error| Failure::illegal_argument(error.to_string()))?;
-    Ok(properties.to_map())
+    Properties::parse(&bytes, path).map_err(|error| Failure::illegal_argument(error.to_string()))
 }
 
 /// `key=value` words. A key without a value is an error, unless the tool lets it be empty.

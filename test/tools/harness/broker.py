@@ -1,4 +1,6 @@
-"""A real Apache Kafka: one combined node on localhost, for as long as a `with` lasts."""
+"""A real Apache Kafka: one combined node on localhost, for as long as a `with` lasts.
+
+Its storage is formatted by Ottla, so that every run proves that Apache Kafka starts on it."""
 
 import pathlib
 import shutil
@@ -20,8 +22,9 @@ def java(libs, class_name, *arguments, heap="256m"):
 
 
 class Broker:
-    def __init__(self, libs, port):
+    def __init__(self, libs, ottla, port):
         self.libs = libs
+        self.ottla = ottla
         self.port = port
         self.address = f"127.0.0.1:{port}"
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="ottla-compare-"))
@@ -47,7 +50,7 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 """
         )
-        storage = java(self.libs, "kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c", properties, "--standalone")
+        storage = [self.ottla, "kafka-storage", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c", properties, "--standalone"]
         subprocess.run(storage, check=True, stdout=subprocess.DEVNULL)
         with self.log.open("wb") as log:
             command = java(self.libs, "kafka.Kafka", properties, heap="512m")

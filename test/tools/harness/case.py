@@ -18,12 +18,18 @@ class Step:
     sort_lines: bool = False
     # What is said before the table of options is Ottla's own.
     own_words: bool = False
+    # Only output and exit code count: what is said about the error is Ottla's own.
+    own_error: bool = False
+    # Help is in Ottla's words altogether.
+    only_code: bool = False
 
 
 @dataclasses.dataclass
 class Case:
     name: str
     steps: list
+    # The files that the steps made in `{dir}` must be the same, ids and times aside.
+    compare_files: bool = False
     # Written into `{dir}` before the steps: name to content.
     files: dict = dataclasses.field(default_factory=dict)
 

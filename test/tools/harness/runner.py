@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import threading
 
+from harness import files
 from harness.broker import java
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -80,7 +81,7 @@ def run(command, step):
     return Result(out.decode(errors="replace"), err.decode(errors="replace"), process.returncode)
 
 
-STACK = re.compile(r"^(\tat |\t\.\.\. \d+ |Caused by: |Exception in thread )")
+STACK = re.compile(r"^(\tat |\t\.\.\. \d+ |Caused by: )")
 # A stack trace's first line, which may say again what the line before it said.
 THROWN = re.compile(r"^(?:joptsimple|java|org\.apache|scala|kafka|net)\.[\w.$]*(?:Exception|Error|Throwable)(?:: (.*))?$")
 OPTION = re.compile(r"^\s{0,1}(-[\w.?-]+(, -[\w.?-]+)*)( .*)?$")
@@ -96,6 +97,11 @@ def normalize(text, replacements):
     text = re.sub(r"(CreateTime|LogAppendTime):\d+", r"\1:T", text)
     text = re.sub(r"((?i:timestamp)\"?[:=])\d{13}", r"\1T", text)
     return text
+
+
+def unwrapped(text):
+    """argparse4j breaks and justifies its lines; only the words count."""
+    return " ".join(text.split()) if text.startswith("usage: ") else text
 
 
 def normalize_errors(text, replacements):
@@ -127,7 +133,11 @@ def compare(step, real, ours, replacements):
         pairs = [(name, *("\n".join(sorted(text.split("\n"))) for text in texts)) for name, *texts in pairs]
     if step.own_words:
         real_err, our_err = (text[text.find("Option Description") :] for text in (real_err, our_err))
-    pairs += [("errors", real_err, our_err), ("exit code", str(real.code), str(ours.code))]
+    pairs += [("errors", unwrapped(real_err), unwrapped(our_err)), ("exit code", str(real.code), str(ours.code))]
+    if step.only_code:
+        pairs = pairs[2:]
+    elif step.own_error:
+        pairs.pop(1)
     differences = []
     for name, expected, got in pairs:
         if expected != got:
@@ -136,16 +146,19 @@ def compare(step, real, ours, replacements):
     return differences
 
 
-def run_side(side, case, tools, broker):
-    folder = pathlib.Path(tempfile.mkdtemp(prefix=f"ottla-compare-{side}-"))
+def run_side(side, case, tools, broker, parent):
+    # The same path for both, as the real tools print directories in an order that depends on their names.
+    folder = parent / "case"
+    folder.mkdir()
     for name, content in case.files.items():
         (folder / name).write_text(content.format(broker=broker.address, dir=folder))
     results = []
     for step in case.steps:
         words = [word.replace("{broker}", broker.address).replace("{dir}", str(folder)) for word in step.words]
         results.append(run(tools.command(side, dataclasses.replace(step, words=words)), step))
+    made = files.listing(folder) if case.compare_files else []
     shutil.rmtree(folder)
-    return results, str(folder)
+    return results, str(folder), made
 
 
 def clean_up(tools, broker):
@@ -156,10 +169,11 @@ def clean_up(tools, broker):
 
 def run_case(case, tools, broker):
     sides = {}
-    for side in ("kafka", "ottla"):
-        sides[side] = run_side(side, case, tools, broker)
-        clean_up(tools, broker)
-    (real, real_dir), (ours, our_dir) = sides["kafka"], sides["ottla"]
+    with tempfile.TemporaryDirectory(prefix="ottla-compare-") as parent:
+        for side in ("kafka", "ottla"):
+            sides[side] = run_side(side, case, tools, broker, pathlib.Path(parent))
+            clean_up(tools, broker)
+    (real, real_dir, real_files), (ours, our_dir, our_files) = sides["kafka"], sides["ottla"]
     replacements = [(real_dir, "DIR"), (our_dir, "DIR"), ("4.3.1 (Ottla 0.1.0)", "4.3.1")]
     failed = False
     for step, expected, got in zip(case.steps, real, ours):
@@ -167,5 +181,9 @@ def run_case(case, tools, broker):
         if differences:
             failed = True
             print(f"{case.name}: {step.tool} {' '.join(step.words)}\n" + "\n".join(differences), flush=True)
+    if real_files != our_files:
+        failed = True
+        diff = difflib.unified_diff(real_files, our_files, "Apache Kafka", "Ottla", lineterm="", n=0)
+        print(f"{case.name}: files\n" + "\n".join(f"    {line}" for line in diff), flush=True)
     print(f"{'DIFFERS' if failed else 'ok     '} {case.name}", flush=True)
     return not failed

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 mod console_consumer;
 mod console_producer;
 mod server_start;
+mod storage;
 mod topics;
 mod zero_config;
 
@@ -35,6 +36,12 @@ pub const COMMANDS: &[Command] = &[
         about: "Runs a node: broker, controller or both",
         run: server_start::run,
         is_server: true,
+    },
+    Command {
+        name: "storage",
+        about: "Formats log directories, and tells about them",
+        run: storage::run,
+        is_server: false,
     },
     Command {
         name: "topics",

@@ -102,6 +102,8 @@ fn start(options: &Options) -> Result<(), String> {
     let is_new = if is_quiet { zero_config::format_if_new(&log_dir)? } else { false };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        // They wait for disks; more of them would only cost memory.
+        .max_blocking_threads(4)
         .build()
         .map_err(|error| format!("no threads can be started: {error}"))?;
     runtime.block_on(async {
