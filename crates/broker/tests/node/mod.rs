@@ -1,5 +1,7 @@
 //! One combined node in memory: a disk, a clock and threads that are nothing but calls.
 
+#![allow(dead_code)] // Each test file uses its part.
+
 use bytes::Bytes;
 use ottla_base::{Clock, Disk, ErrorCode, MemDisk, Rng, SeededRng, Time};
 use ottla_broker::Node;
@@ -22,9 +24,9 @@ use ottla_wire::data::ResponseHeader;
 use ottla_wire::{Message, Reader, Request, Segment};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
-use std::sync::Arc;
 
 const DATA: &str = "/data";
 const PROPERTIES: &str = "process.roles=broker,controller
