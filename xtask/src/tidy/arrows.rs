@@ -20,8 +20,7 @@ const LAYERS: &[&[Crate]] = &[
 ];
 
 /// Crates that may reach the outside world themselves: sockets, files, clocks, threads.
-const DRIVERS: &[&str] =
-    &["disk", "server", "client", "cli", "sim", "chaos", "interop", "bench", "xtask"];
+const DRIVERS: &[&str] = &["disk", "server", "client", "cli", "sim", "chaos", "interop", "bench", "xtask"];
 
 /// What a pure crate must not depend on: these reach the outside world, or are a source of chance.
 const IMPURE: &[&str] = &[
