@@ -146,9 +146,9 @@ impl Tool {
             let value = value.ok_or_else(|| fail(format!("argument {}: expected one argument", arg.label())))?;
             parsed.values.entry(name).or_default().push(value);
         }
-        let missing = subcommand.args.iter().filter(|arg| arg.required);
+        let mut required = subcommand.args.iter().filter(|arg| arg.required);
         // Of several the real tools name the one declared last.
-        match missing.filter(|arg| !parsed.has(arg.long.trim_start_matches('-'))).next_back() {
+        match required.rfind(|arg| !parsed.has(arg.long.trim_start_matches('-'))) {
             Some(arg) => Err(fail(format!("argument {} is required", arg.label()))),
             None => Ok(parsed),
         }

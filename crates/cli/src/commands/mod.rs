@@ -5,6 +5,7 @@ use std::process::ExitCode;
 mod console_consumer;
 mod console_producer;
 mod server_start;
+mod server_stop;
 mod storage;
 mod topics;
 mod zero_config;
@@ -37,6 +38,7 @@ pub const COMMANDS: &[Command] = &[
         run: server_start::run,
         is_server: true,
     },
+    Command { name: "server-stop", about: "Tells running nodes to stop", run: server_stop::run, is_server: false },
     Command {
         name: "storage",
         about: "Formats log directories, and tells about them",
