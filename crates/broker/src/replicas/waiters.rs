@@ -12,8 +12,9 @@ pub trait Waiter: Send + Sync {
 
 /// Empty on nearly all partitions, so it costs one word of memory there.
 #[derive(Default)]
-#[allow(clippy::box_collection)]
-pub struct Waiters(Mutex<Option<Box<Vec<Weak<dyn Waiter>>>>>);
+pub struct Waiters(Mutex<Option<Box<List>>>);
+
+type List = Vec<Weak<dyn Waiter>>;
 
 impl Waiters {
     /// To be woken until done. The caller must look at the state once more afterwards, for what
