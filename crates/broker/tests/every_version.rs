@@ -5,7 +5,7 @@ mod node;
 use node::{Answer, TestNode};
 use ottla_wire::messages::*;
 use ottla_wire::records::BatchBuilder;
-use ottla_wire::{ApiKey, Message as _, Request};
+use ottla_wire::{ApiKey, Request};
 
 fn advertised(node: &TestNode) -> Vec<api_versions_response::ApiVersion> {
     node.ask(4, &software()).response().api_keys
