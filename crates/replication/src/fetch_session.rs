@@ -240,7 +240,14 @@ impl FetchSessions {
 
     /// Whether a partition belongs into an incremental response; remembers what is told.
     /// `has_news` are records, an error, or a change that a fetcher must hear of in any case.
-    pub fn report(&mut self, session_id: i32, wanted: &PartitionToFetch, now: Seen, has_records: bool, has_news: bool) -> bool {
+    pub fn report(
+        &mut self,
+        session_id: i32,
+        wanted: &PartitionToFetch,
+        now: Seen,
+        has_records: bool,
+        has_news: bool,
+    ) -> bool {
         let Some(session) = self.sessions.get_mut(&session_id) else { return true };
         let key = key_of(&wanted.topic, wanted.topic_id, wanted.fetch.partition);
         let Some(followed) = session.positions.get(&key).and_then(|at| session.by_position.get_mut(at)) else {
@@ -266,11 +273,8 @@ mod tests {
 
     fn request(id: i32, epoch: i32, partitions: &[i32]) -> FetchRequest {
         let fetch = |partition: &i32| FetchPartition { partition: *partition, ..Default::default() };
-        let topic = FetchTopic {
-            topic: "t".into(),
-            partitions: partitions.iter().map(fetch).collect(),
-            ..Default::default()
-        };
+        let topic =
+            FetchTopic { topic: "t".into(), partitions: partitions.iter().map(fetch).collect(), ..Default::default() };
         let topics = if partitions.is_empty() { vec![] } else { vec![topic] };
         FetchRequest { session_id: id, session_epoch: epoch, topics, ..Default::default() }
     }
