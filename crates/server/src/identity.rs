@@ -1,7 +1,7 @@
 //! Whose directories these are: the checks of `meta.properties` before anything is opened.
 
 use crate::error::StartError;
-use ottla_base::{Disk, NodeId, Uuid};
+use ottla_base::{Disk, NodeId, Rng, TimestampMs, Uuid};
 use ottla_config::BrokerConfig;
 use ottla_log::MetaProperties;
 use std::path::{Path, PathBuf};
@@ -15,9 +15,19 @@ pub struct Identity {
     pub metadata_dir: PathBuf,
 }
 
-pub fn directories(config: &BrokerConfig) -> (Vec<PathBuf>, PathBuf) {
-    let metadata_dir = PathBuf::from(config.metadata_log_dir());
-    let mut all: Vec<PathBuf> = config.log_dirs().iter().map(PathBuf::from).collect();
+/// `log.dirs`, whole: the tools show them so.
+pub fn log_dirs(config: &BrokerConfig) -> Vec<PathBuf> {
+    config.log_dirs().iter().map(|dir| absolute(dir)).collect()
+}
+
+fn absolute(dir: &str) -> PathBuf {
+    // It fails for an empty path only, which the checks of the settings refuse.
+    std::path::absolute(dir).unwrap_or_else(|_| PathBuf::from(dir))
+}
+
+fn directories(config: &BrokerConfig) -> (Vec<PathBuf>, PathBuf) {
+    let metadata_dir = absolute(config.metadata_log_dir());
+    let mut all = log_dirs(config);
     if !all.contains(&metadata_dir) {
         all.push(metadata_dir.clone());
     }
@@ -25,14 +35,30 @@ pub fn directories(config: &BrokerConfig) -> (Vec<PathBuf>, PathBuf) {
 }
 
 /// All directories must be formatted, for one cluster, and for this node.
-pub fn check(disk: &dyn Disk, config: &BrokerConfig) -> Result<Identity, StartError> {
+///
+/// Directories from before 3.7 have no id of their own yet (KIP-858): they get one.
+pub fn check(
+    disk: &dyn Disk,
+    config: &BrokerConfig,
+    rng: &dyn Rng,
+    now_ms: TimestampMs,
+) -> Result<Identity, StartError> {
     let (all_dirs, metadata_dir) = directories(config);
     let mut cluster: Option<(String, &Path)> = None;
-    let mut metadata_directory_id = None;
+    let mut metadata_directory_id = Uuid::ZERO;
     for dir in &all_dirs {
         let meta = read(disk, dir)?;
         check_node(&meta, dir, config.node_id())?;
         let id = meta.cluster_id.ok_or_else(|| damaged(dir, "there is no cluster.id in it"))?;
+        let directory_id = match meta.directory_id {
+            Some(known) => known,
+            None => {
+                let fresh = rng.next_uuid();
+                MetaProperties::write(disk, dir, &id, config.node_id(), Some(fresh), now_ms)
+                    .map_err(|error| damaged(dir, &error.to_string()))?;
+                fresh
+            }
+        };
         match &cluster {
             Some((known, first)) if *known != id => {
                 return Err(StartError::new(format!(
@@ -45,16 +71,11 @@ pub fn check(disk: &dyn Disk, config: &BrokerConfig) -> Result<Identity, StartEr
             None => cluster = Some((id, dir)),
         }
         if *dir == metadata_dir {
-            metadata_directory_id = meta.directory_id;
+            metadata_directory_id = directory_id;
         }
     }
     let (cluster_id, _) = cluster.ok_or_else(|| StartError::new("log.dirs names no directory"))?;
-    Ok(Identity {
-        cluster_id,
-        metadata_directory_id: metadata_directory_id.unwrap_or(Uuid::ZERO),
-        all_dirs,
-        metadata_dir,
-    })
+    Ok(Identity { cluster_id, metadata_directory_id, all_dirs, metadata_dir })
 }
 
 fn read(disk: &dyn Disk, dir: &Path) -> Result<MetaProperties, StartError> {

@@ -8,10 +8,10 @@ use ottla_coordinator::group::GroupConfig;
 use ottla_log::{LogManagerConfig, ProducerStateConfig};
 use ottla_metadata::image::Endpoint;
 use ottla_raft::{Endpoint as RaftEndpoint, Endpoints, ReplicaKey, VoterSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::error::StartError;
+use crate::identity;
 use crate::net::acceptor::ListenerSettings;
 
 fn ms(value: i32) -> u64 {
@@ -52,7 +52,6 @@ pub fn retention(config: &BrokerConfig) -> Retention {
 
 pub fn log_manager_config(config: &BrokerConfig, max_open_files: usize) -> Result<LogManagerConfig, StartError> {
     let defaults = TopicSettings::resolve(&Default::default(), config).map_err(|e| StartError::new(e.to_string()))?;
-    let dirs: Vec<PathBuf> = config.log_dirs().iter().map(PathBuf::from).collect();
     Ok(LogManagerConfig {
         default_config: Arc::new(log_config(&defaults)),
         producers: ProducerStateConfig {
@@ -66,7 +65,7 @@ pub fn log_manager_config(config: &BrokerConfig, max_open_files: usize) -> Resul
         log_start_offset_interval_ms: i64::from(config.int("log.flush.start.offset.checkpoint.interval.ms")),
         high_watermark_interval_ms: config.long("replica.high.watermark.checkpoint.interval.ms"),
         producer_expiration_interval_ms: i64::from(config.int("producer.id.expiration.check.interval.ms")),
-        ..LogManagerConfig::new(dirs)
+        ..LogManagerConfig::new(identity::log_dirs(config))
     })
 }
 

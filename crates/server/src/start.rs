@@ -52,15 +52,10 @@ pub async fn start(config: BrokerConfig) -> Result<Server, StartError> {
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
-    let identity = identity::check(&*disk, &config)?;
-    let ground = Ground {
-        disk,
-        clock: Arc::new(SystemClock::new()),
-        rng: Arc::new(OsRng),
-        network: TcpNetwork::new(tokio::runtime::Handle::current()),
-        identity,
-        config,
-    };
+    let (clock, rng) = (Arc::new(SystemClock::new()), Arc::new(OsRng));
+    let identity = identity::check(&*disk, &config, &*rng, clock.now().wall_ms)?;
+    let ground =
+        Ground { disk, clock, rng, network: TcpNetwork::new(tokio::runtime::Handle::current()), identity, config };
     let locks = lock_extra_dirs(&ground)?;
     let logs = if ground.config.roles().broker { Some(start_logs(&ground)?) } else { None };
     let bound = bind_all(&ground.config)?;
@@ -87,11 +82,9 @@ pub async fn start(config: BrokerConfig) -> Result<Server, StartError> {
 /// The metadata log may have a directory of its own, and a controller has nothing but that.
 fn lock_extra_dirs(ground: &Ground) -> Result<Vec<Box<dyn DiskLock>>, StartError> {
     let config = &ground.config;
-    let of_log_manager = |dir: &std::path::PathBuf| {
-        config.roles().broker && config.log_dirs().iter().any(|log_dir| std::path::Path::new(log_dir) == dir)
-    };
+    let managed = if config.roles().broker { identity::log_dirs(config) } else { vec![] };
     let mut locks = vec![];
-    for dir in ground.identity.all_dirs.iter().filter(|dir| !of_log_manager(dir)) {
+    for dir in ground.identity.all_dirs.iter().filter(|dir| !managed.contains(dir)) {
         let lock = ground.disk.lock(&dir.join(".lock")).map_err(|error| {
             StartError::new(format!(
                 "Failed to acquire lock on file .lock in {}. A Kafka instance in another process or thread is using this directory. ({error})",
