@@ -13,7 +13,10 @@ use crate::connection::Connection;
 use crate::error::{Error, Result, check_with};
 use crate::metadata::Metadata;
 
+mod configs;
 mod topics;
+
+pub use configs::{AlterOp, ConfigResource, ResourceType};
 
 pub(crate) use topics::group_by_topic;
 pub use topics::{NewPartitions, NewTopic, PartitionDescription, TopicDescription};
@@ -78,7 +81,7 @@ impl Attempts<'_> {
 
 impl Admin {
     pub fn new(settings: &Settings) -> Result<Admin> {
-        let config = ClientConfig::new(Role::Admin, settings)?;
+        let config = ClientConfig::new(Role::Admin, settings)?.resolved()?;
         Ok(Admin { cluster: Arc::new(Cluster::new(config)) })
     }
 

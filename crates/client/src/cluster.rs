@@ -109,11 +109,6 @@ impl Cluster {
                 slot.connection = None;
                 slot.retry_at = Some(Instant::now() + self.reconnect_backoff(slot.failures));
                 slot.failures = slot.failures.saturating_add(1);
-                tracing::warn!(
-                    target: "org.apache.kafka.clients.NetworkClient",
-                    "{}Connection to node {node} ({host}:{port}) could not be established. Node may not be available: {error}",
-                    self.config.log_prefix()
-                );
                 Err(error)
             }
         }

@@ -1,6 +1,7 @@
 //! The settings of a client, by Kafka's names.
 
 use std::collections::BTreeMap;
+use std::net::ToSocketAddrs;
 use std::time::Duration;
 
 use crate::error::{Error, Result, class};
@@ -162,6 +163,24 @@ impl ClientConfig {
         })
     }
 
+    /// Drops the bootstrap servers whose names lead nowhere; fails when none is left.
+    pub fn resolved(mut self) -> Result<ClientConfig> {
+        self.bootstrap.retain(|(host, port)| {
+            let is_known = (host.as_str(), *port).to_socket_addrs().is_ok_and(|mut found| found.next().is_some());
+            if !is_known {
+                tracing::warn!(
+                    target: "org.apache.kafka.clients.ClientUtils",
+                    "Couldn't resolve server {host}:{port} from bootstrap.servers as DNS resolution failed for {host}"
+                );
+            }
+            is_known
+        });
+        if self.bootstrap.is_empty() {
+            return Err(not_constructed(self.role, "No resolvable bootstrap urls given in bootstrap.servers"));
+        }
+        Ok(self)
+    }
+
     /// In front of every log line, as Kafka's clients have it.
     pub fn log_prefix(&self) -> String {
         let kind = match self.role {
@@ -191,8 +210,11 @@ fn parse_bootstrap(role: Role, list: Option<&str>) -> Result<Vec<(String, u16)>>
     })?;
     let mut servers = Vec::new();
     for url in list.split(',').map(str::trim).filter(|url| !url.is_empty()) {
-        let server = parse_host_port(url)
-            .ok_or_else(|| not_constructed(role, &format!("Invalid url in bootstrap.servers: {url}")))?;
+        let server = parse_host_port(url).ok_or_else(|| {
+            let is_number = url.rsplit(':').next().is_some_and(|port| port.parse::<i32>().is_ok());
+            let what = if is_number { "port" } else { "url" };
+            not_constructed(role, &format!("Invalid {what} in bootstrap.servers: {url}"))
+        })?;
         servers.push(server);
     }
     if servers.is_empty() {

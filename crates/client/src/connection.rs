@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -103,11 +104,7 @@ fn gone(node: NodeId) -> Error {
 impl Connection {
     /// Connects and learns which versions the broker speaks.
     pub async fn open(config: &ClientConfig, node: NodeId, host: &str, port: u16) -> Result<Connection> {
-        let connecting = TcpStream::connect((host, port));
-        let stream = match tokio::time::timeout(config.socket_connection_setup_timeout, connecting).await {
-            Ok(stream) => stream.map_err(|error| Error::disconnected(error.to_string()))?,
-            Err(_) => return Err(Error::disconnected("timed out")),
-        };
+        let stream = connect(config, node, host, port).await?;
         // Failing to switch off delays costs latency, nothing else.
         let _ = stream.set_nodelay(true);
         let mut connection = Connection::start(Box::new(stream), node, config);
@@ -245,6 +242,36 @@ impl Connection {
         }
         Ok(Reply { receiver, shared: self.shared.clone(), timeout: self.request_timeout })
     }
+}
+
+/// To the first of the host's addresses that answers.
+async fn connect(config: &ClientConfig, node: NodeId, host: &str, port: u16) -> Result<TcpStream> {
+    const LOGGER: &str = "org.apache.kafka.clients.NetworkClient";
+    let addresses: Vec<SocketAddr> = match tokio::net::lookup_host((host, port)).await {
+        Ok(found) => found.collect(),
+        Err(error) => {
+            let prefix = config.log_prefix();
+            tracing::warn!(target: LOGGER, "{prefix}Error connecting to node {host}:{port} (id: {node} rack: null): {error}");
+            return Err(Error::disconnected(format!("{host} is unknown: {error}")));
+        }
+    };
+    let mut last = Error::disconnected(format!("{host} has no address"));
+    for address in addresses {
+        match tokio::time::timeout(config.socket_connection_setup_timeout, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = Error::disconnected(error.to_string()),
+            Err(_) => last = Error::disconnected("timed out"),
+        }
+        // As Java shows it: a name before the slash, where there is one.
+        let name = if host.parse::<IpAddr>().is_ok() { "" } else { host };
+        tracing::warn!(
+            target: LOGGER,
+            "{}Connection to node {node} ({name}/{address}) could not be established. Node may not be available.",
+            config.log_prefix()
+        );
+        tracing::debug!(target: LOGGER, "{last}");
+    }
+    Err(last)
 }
 
 async fn write_requests(

@@ -14,7 +14,10 @@ mod metadata;
 mod producer;
 mod random;
 
-pub use admin::{Admin, NewPartitions, NewTopic, PartitionDescription, Target, TopicDescription};
+pub use admin::{
+    Admin, AlterOp, ConfigResource, NewPartitions, NewTopic, PartitionDescription, ResourceType, Target,
+    TopicDescription,
+};
 pub use cluster::{Cluster, CoordinatorType, Topics};
 pub use config::{ClientConfig, Role, Settings, invalid, parse_host_port};
 pub use connection::{Connection, Reply};

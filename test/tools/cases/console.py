@@ -15,6 +15,14 @@ def consume(line, **more):
     return step("kafka-console-consumer", f"--bootstrap-server {{broker}} {line}", **more)
 
 
+def transactions(topic):
+    """A hundred records in transactions."""
+    return step(
+        "kafka-producer-perf-test",
+        f"--topic {topic} --num-records 100 --record-size 20 --throughput 100000 --transactional-id perf --transaction-duration-ms 20 --bootstrap-server {{broker}}",
+    )
+
+
 def topics(line):
     return step("kafka-topics", f"--bootstrap-server {{broker}} {line}")
 
@@ -121,10 +129,33 @@ CASES = [
     Case(
         "console-coordinator-topics",
         [
+            consume(f"--topic {topic} --partition 0 --offset earliest --timeout-ms 2000 --formatter org.apache.kafka.tools.consumer.{name}MessageFormatter")
+            for topic, name in (
+                ("__consumer_offsets", "Offsets"),
+                ("__consumer_offsets", "GroupMetadata"),
+                ("__transaction_state", "TransactionLog"),
+            )
+        ],
+        setup=[
             topics("--create --topic committed --partitions 2"),
             produce("--topic committed", "x\n"),
             consume(f"--topic committed --group json-group {READ} --max-messages 1"),
-            consume("--topic __consumer_offsets --from-beginning --timeout-ms 3000 --formatter org.apache.kafka.tools.consumer.NoOpMessageFormatter --partition 7"),
+            consume(f"--topic committed --group json-group-848 {READ} --max-messages 1 --command-property group.protocol=consumer"),
+            transactions("committed"),
+        ],
+    ),
+    Case(
+        "console-isolation",
+        [
+            consume("--topic mixed --partition 0 --offset earliest --max-messages 201 --isolation-level read_committed --formatter-property print.offset=true"),
+            consume("--topic mixed --partition 0 --offset earliest --max-messages 201 --formatter-property print.offset=true"),
+            consume("--topic mixed --partition 0 --offset 50 --max-messages 20 --isolation-level read_committed"),
+        ],
+        setup=[
+            topics("--create --topic mixed"),
+            transactions("mixed"),
+            produce("--topic mixed", "plain\n"),
+            transactions("mixed"),
         ],
     ),
     Case(

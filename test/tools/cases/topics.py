@@ -103,8 +103,12 @@ CASES = [
             topics("--list --command-config {dir}/good.properties"),
             step("kafka-topics", "--bootstrap-server nonsense --list"),
             step("kafka-topics", "--bootstrap-server 127.0.0.1:99999 --list"),
+            step("kafka-topics", "--bootstrap-server nowhere.invalid:9092 --list"),
+            step("kafka-topics", "--bootstrap-server 127.0.0.1:1 --list --command-config {dir}/impatient.properties"),
+            step("kafka-topics", "--bootstrap-server 127.0.0.1:1,{broker} --list --command-config {dir}/impatient.properties", own_error=True),
         ],
         files={
+            "impatient.properties": "request.timeout.ms=1000\ndefault.api.timeout.ms=2000\n",
             "bad.properties": "request.timeout.ms=soon\n",
             "good.properties": "# a comment\nclient.id=me\nrequest.timeout.ms = 15000\n",
         },

@@ -30,6 +30,8 @@ class Case:
     steps: list
     # The files that the steps made in `{dir}` must be the same, ids and times aside.
     compare_files: bool = False
+    # Run once, by Apache Kafka's tools, before both sides; the steps then only read.
+    setup: list = dataclasses.field(default_factory=list)
     # Written into `{dir}` before the steps: name to content.
     files: dict = dataclasses.field(default_factory=dict)
 

@@ -21,6 +21,7 @@ CLASSES = {
     "kafka-console-producer": "org.apache.kafka.tools.ConsoleProducer",
     "kafka-console-consumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",
     "kafka-storage": "kafka.tools.StorageTool",
+    "kafka-producer-perf-test": "org.apache.kafka.tools.ProducerPerformance",
 }
 
 
@@ -35,7 +36,9 @@ class Tools:
             fetch = ROOT / "test/interop/fetch-kafka"
             libs = pathlib.Path(subprocess.run([fetch, KAFKA_VERSION], check=True, capture_output=True, text=True).stdout.strip())
         built = [ROOT / "target" / profile / "ottla" for profile in ("release", "debug")]
-        ottla = ottla or next((path for path in built if path.exists()), None)
+        # The one that was built last.
+        built = sorted((path for path in built if path.exists()), key=lambda path: path.stat().st_mtime)
+        ottla = ottla or (built[-1] if built else None)
         if ottla is None:
             raise SystemExit("compare: there is no binary; run 'cargo build' first, or name one with --ottla")
         return Tools(libs, ottla)
@@ -122,6 +125,9 @@ def normalize_errors(text, replacements):
         thrown = THROWN.match(line)
         if thrown and lines and lines[-1] == thrown.group(1):
             continue
+        # How often a failed attempt is repeated depends on the time it takes.
+        if lines and lines[-1] == line:
+            continue
         lines.append(line)
     return "\n".join(lines)
 
@@ -146,6 +152,18 @@ def compare(step, real, ours, replacements):
     return differences
 
 
+def filled_in(step, broker, folder):
+    words = [word.replace("{broker}", broker.address).replace("{dir}", str(folder)) for word in step.words]
+    return dataclasses.replace(step, words=words)
+
+
+def set_up(case, tools, broker):
+    for step in case.setup:
+        result = run(tools.command("kafka", filled_in(step, broker, "")), step)
+        if result.code != 0:
+            raise SystemExit(f"compare: the setup of {case.name} failed at {step.tool} {' '.join(step.words)}:\n{result.out}{result.err}")
+
+
 def run_side(side, case, tools, broker, parent):
     # The same path for both, as the real tools print directories in an order that depends on their names.
     folder = parent / "case"
@@ -154,8 +172,7 @@ def run_side(side, case, tools, broker, parent):
         (folder / name).write_text(content.format(broker=broker.address, dir=folder))
     results = []
     for step in case.steps:
-        words = [word.replace("{broker}", broker.address).replace("{dir}", str(folder)) for word in step.words]
-        results.append(run(tools.command(side, dataclasses.replace(step, words=words)), step))
+        results.append(run(tools.command(side, filled_in(step, broker, folder)), step))
     made = files.listing(folder) if case.compare_files else []
     shutil.rmtree(folder)
     return results, str(folder), made
@@ -170,9 +187,12 @@ def clean_up(tools, broker):
 def run_case(case, tools, broker):
     sides = {}
     with tempfile.TemporaryDirectory(prefix="ottla-compare-") as parent:
+        set_up(case, tools, broker)
         for side in ("kafka", "ottla"):
             sides[side] = run_side(side, case, tools, broker, pathlib.Path(parent))
-            clean_up(tools, broker)
+            if not case.setup:
+                clean_up(tools, broker)
+    clean_up(tools, broker)
     (real, real_dir, real_files), (ours, our_dir, our_files) = sides["kafka"], sides["ottla"]
     replacements = [(real_dir, "DIR"), (our_dir, "DIR"), ("4.3.1 (Ottla 0.1.0)", "4.3.1")]
     failed = False

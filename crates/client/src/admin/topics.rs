@@ -7,8 +7,6 @@ use ottla_base::{ErrorCode, NodeId, TopicPartition, Uuid};
 use ottla_wire::messages::create_partitions_request::{CreatePartitionsAssignment, CreatePartitionsTopic};
 use ottla_wire::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig};
 use ottla_wire::messages::delete_topics_request::DeleteTopicState;
-use ottla_wire::messages::describe_configs_request::DescribeConfigsResource;
-use ottla_wire::messages::describe_configs_response::DescribeConfigsResult;
 use ottla_wire::messages::describe_topic_partitions_request::TopicRequest;
 use ottla_wire::messages::describe_topic_partitions_response::{
     DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
@@ -17,7 +15,7 @@ use ottla_wire::messages::metadata_request::MetadataRequestTopic;
 use ottla_wire::messages::*;
 
 use super::{Admin, Target, first_error, millis};
-use crate::error::{Error, Result, check, check_with};
+use crate::error::{Error, Result, check};
 use crate::metadata::TopicInfo;
 
 /// A topic to be made. -1 leaves a count to the cluster.
@@ -65,8 +63,6 @@ pub struct TopicDescription {
     /// By index.
     pub partitions: Vec<PartitionDescription>,
 }
-
-const TOPIC_RESOURCE: i8 = 2;
 
 impl Admin {
     pub async fn create_topic(&self, topic: &NewTopic, validate_only: bool) -> Result<()> {
@@ -219,28 +215,6 @@ impl Admin {
         }
         let metadata = crate::metadata::Metadata::default().updated(response, true, Instant::now());
         Ok(metadata.topics.values().map(|topic| from_metadata(topic)).collect())
-    }
-
-    /// The settings of each topic, in the order of the names, as the brokers list them.
-    pub async fn describe_topic_configs(&self, names: &[String]) -> Result<Vec<DescribeConfigsResult>> {
-        if names.is_empty() {
-            return Ok(Vec::new());
-        }
-        let resource = |name: &String| DescribeConfigsResource {
-            resource_type: TOPIC_RESOURCE,
-            resource_name: name.clone(),
-            configuration_keys: None,
-            ..Default::default()
-        };
-        let request = DescribeConfigsRequest { resources: names.iter().map(resource).collect(), ..Default::default() };
-        let response = self.call("describeConfigs", Target::Any, &request, |_| (0, None)).await?;
-        let mut results = response.results;
-        let place = |result: &DescribeConfigsResult| names.iter().position(|name| *name == result.resource_name);
-        results.sort_by_key(place);
-        for result in &results {
-            check_with(result.error_code, result.error_message.as_deref())?;
-        }
-        Ok(results)
     }
 }
 

@@ -93,7 +93,8 @@ pub struct Consumer {
 impl Consumer {
     /// Needs a tokio runtime around it. Connects when it is polled.
     pub fn new(settings: &Settings) -> Result<Consumer> {
-        let config = ConsumerConfig::new(settings)?;
+        let mut config = ConsumerConfig::new(settings)?;
+        config.client = config.client.resolved()?;
         let cluster = Arc::new(Cluster::new(config.client.clone()));
         let config = Arc::new(config);
         let id = config.group_id.clone();

@@ -82,7 +82,8 @@ pub struct Producer {
 impl Producer {
     /// Needs a tokio runtime around it. Connects when there is something to send.
     pub fn new(settings: &Settings) -> Result<Producer> {
-        let config = ProducerConfig::new(settings)?;
+        let mut config = ProducerConfig::new(settings)?;
+        config.client = config.client.resolved()?;
         let shared = Arc::new(Shared {
             cluster: Cluster::new(config.client.clone()),
             accumulator: Mutex::default(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use ottla_base::Uuid;
-use ottla_client::{Admin, PartitionDescription, TopicDescription};
+use ottla_client::{Admin, ConfigResource, PartitionDescription, ResourceType, TopicDescription};
 use ottla_wire::messages::describe_configs_response::DescribeConfigsResult;
 use ottla_wire::messages::list_partition_reassignments_response::OngoingPartitionReassignment;
 
@@ -40,8 +40,9 @@ impl Filter {
 type Reassignments = BTreeMap<(String, i32), OngoingPartitionReassignment>;
 
 pub async fn describe(admin: &Admin, topics: &[TopicDescription], filter: Filter) -> Result<String, Failure> {
-    let names: Vec<String> = topics.iter().map(|topic| topic.name.clone()).collect();
-    let configs = admin.describe_topic_configs(&names).await?;
+    let resource = |topic: &TopicDescription| ConfigResource::new(ResourceType::Topic, &*topic.name);
+    let resources: Vec<ConfigResource> = topics.iter().map(resource).collect();
+    let configs = admin.describe_configs(&resources, false, false).await?;
     let live = admin.describe_cluster().await?.brokers;
     let live: Vec<i32> = live.iter().map(|broker| broker.broker_id).collect();
     let reassignments = reassignments(admin, topics).await?;
