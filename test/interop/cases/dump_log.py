@@ -3,7 +3,7 @@
 import time
 
 from clients.python import sample
-from harness import java, proc
+from harness import abilities, java, proc
 from harness.broker import APACHE_KAFKA, Broker
 from harness.case import LoneCase
 
@@ -12,11 +12,13 @@ SUFFIXES = {".log", ".index", ".timeindex", ".txnindex", ".snapshot", ".checkpoi
 METADATA_BYTES_BETWEEN_SNAPSHOTS = 5_000
 # The tool takes the start of a segment as a gap after offset -1.
 NOT_A_COMPLAINT = ("  -1 is followed by",)
+NEW_GROUPS = ("consumer-groups", "share-groups")
 COMPLAINTS = ("isvalid: false", "invalid bytes at the end", "Error at ", "Unknown record type")
 
 
 class DumpLog(LoneCase):
     name = "dump-log"
+    parts = ("transactions", "consumer-groups", "share-groups", "compaction")
 
     def install(self, log):
         java.install(APACHE_KAFKA, log)
@@ -30,20 +32,21 @@ class DumpLog(LoneCase):
         try:
             broker.start()
             self.call("Interop", "before", broker.address, self.name)
-            self.call("Groups", "before", broker.address, f"{self.name}-groups")
+            if not abilities.missing(NEW_GROUPS):
+                self.call("Groups", "before", broker.address, f"{self.name}-groups")
             self.call("Interop", "shapes", broker.address, self.name)
-            wait_for_cleaner(broker, f"{self.name}-compacted")
+            if abilities.can("compaction"):
+                wait_for_cleaner(broker, f"{self.name}-compacted")
             broker.stop()
         finally:
             broker.kill()
         # What is about to be deleted is closed without care: its indexes keep the zeros that they were allocated with.
         directories = {path.name: path for path in broker.data.iterdir() if path.is_dir() and not path.name.endswith("-delete")}
-        decoders = {
-            "__cluster_metadata": "--cluster-metadata-decoder",
-            "__consumer_offsets": "--offsets-decoder",
-            "__transaction_state": "--transaction-log-decoder",
-            "__share_group_state": "--share-group-state-decoder",
-        }
+        decoders = {"__cluster_metadata": "--cluster-metadata-decoder", "__consumer_offsets": "--offsets-decoder"}
+        if abilities.can("transactions"):
+            decoders["__transaction_state"] = "--transaction-log-decoder"
+        if not abilities.missing(NEW_GROUPS):
+            decoders["__share_group_state"] = "--share-group-state-decoder"
         found = {decoder: self.dump(broker, directories, prefix, decoder) for prefix, decoder in decoders.items()}
         found["--deep-iteration"] = self.dump(broker, directories, self.name, "--deep-iteration")
         self.check_that_it_saw(found)
@@ -76,10 +79,15 @@ class DumpLog(LoneCase):
         snapshots = [text for name, text in found["--cluster-metadata-decoder"].items() if "__cluster_metadata-0/" in name and name.endswith(".checkpoint")]
         assert any("TOPIC_RECORD" in text for text in snapshots), f"{len(snapshots)} metadata snapshots, none of them with a topic"
         assert f"{self.name}-group" in "".join(found["--offsets-decoder"].values()), "the group is not in __consumer_offsets"
-        assert f"{self.name}-id" in "".join(found["--transaction-log-decoder"].values()), "the transactional id is not in __transaction_state"
-        assert f"{self.name}-groups-share" in "".join(found["--share-group-state-decoder"].values()), "the share group is not in __share_group_state"
+        if abilities.can("transactions"):
+            assert f"{self.name}-id" in "".join(found["--transaction-log-decoder"].values()), "the transactional id is not in __transaction_state"
+        if not abilities.missing(NEW_GROUPS):
+            assert f"{self.name}-groups-share" in "".join(found["--share-group-state-decoder"].values()), "the share group is not in __share_group_state"
         topics = found["--deep-iteration"]
-        for suffix, word in ((".index", "position: "), (".timeindex", "timestamp: "), (".txnindex", "producerId: "), (".snapshot", "producerId: ")):
+        words = {".index": "position: ", ".timeindex": "timestamp: ", ".snapshot": "producerId: "}
+        if abilities.can("transactions"):
+            words[".txnindex"] = "producerId: "
+        for suffix, word in words.items():
             assert any(word in text for name, text in topics.items() if name.endswith(suffix)), f"every {suffix} is empty"
         rolled = [name for name in topics if f"/{self.name}-rolled-1/" in name and name.endswith(".log")]
         assert len(rolled) > 1, f"{self.name}-rolled-1 has the segments {rolled} only"

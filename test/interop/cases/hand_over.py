@@ -7,6 +7,7 @@ from harness.case import LoneCase
 
 class HandOver(LoneCase):
     name = "hand-over"
+    parts = ("transactions",)
 
     def install(self, log):
         java.install(APACHE_KAFKA, log)

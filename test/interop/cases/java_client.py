@@ -5,6 +5,8 @@ from harness.case import ClientCase
 
 
 class JavaClient(ClientCase):
+    parts = ("transactions",)
+
     def __init__(self, version):
         self.name = f"java-{version}"
         self.version = version
@@ -24,6 +26,9 @@ class JavaClient(ClientCase):
 
 class NewGroups(JavaClient):
     """The groups of KIP-848 and KIP-932, which only 4.x has all of."""
+
+    needs = ("consumer-groups", "share-groups")
+    parts = ()
 
     def __init__(self, version):
         super().__init__(version)

@@ -9,19 +9,13 @@ import subprocess
 import time
 
 from . import java, places, proc
+from .abilities import kind_under_test
 
 APACHE_KAFKA = "4.3.1"
 CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"
 PORTS = range(21000, 22000)
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 60
-
-
-def kind_under_test():
-    kind = os.environ.get("OTTLA_BROKER", "ottla")
-    if kind not in ("ottla", "apache-kafka"):
-        raise SystemExit(f"OTTLA_BROKER={kind}: say ottla or apache-kafka")
-    return kind
 
 
 def free_port(but=None):

@@ -9,6 +9,9 @@ from . import places
 
 class Case:
     name = ""
+    # Abilities (harness/abilities.py) without which the case is about nothing, and those that only parts of it are about.
+    needs = ()
+    parts = ()
 
     def install(self, log):
         """Brings what the case needs; quick when it is there already. Raises LeftOut where it cannot be had."""

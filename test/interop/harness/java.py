@@ -2,7 +2,7 @@
 
 import shutil
 
-from . import places, proc
+from . import abilities, places, proc
 
 TOOL_FLAGS = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dkafka.log.level=WARN"]
 
@@ -15,6 +15,7 @@ def command(version, main, *arguments, flags=None):
         *(flags or TOOL_FLAGS),
         f"-Dlog4j.configuration=file:{settings}/log4j.properties",
         f"-Dlog4j2.configurationFile={settings}/log4j2.properties",
+        f"-Dnot.yet={','.join(abilities.missing(sorted(abilities.NAMES)))}",
         "-cp",
         f"{classes(version)}:{places.apache_kafka_libs(version)}/*",
         main,

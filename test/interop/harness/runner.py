@@ -6,8 +6,9 @@ import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 
-from . import places, proc
-from .broker import Broker, kind_under_test
+from . import abilities, places, proc
+from .abilities import kind_under_test
+from .broker import Broker
 from .case import ClientCase, LoneCase
 
 # Most of a client's time goes into starting up; two keep a small machine busy.
@@ -21,6 +22,7 @@ class Report:
         self.passed = 0
         self.failed = 0
         self.left_out = 0
+        self.not_yet = 0
 
     def passes(self, name, seconds, remark=None):
         self.passed += 1
@@ -39,8 +41,12 @@ class Report:
             self.left_out += 1
             print(f"LEFT OUT {name}: {error}", flush=True)
 
+    def is_not_yet(self, what):
+        self.not_yet += 1
+        print(f"not yet: {what}", flush=True)
+
     def close(self):
-        print(f"{self.passed} passed, {self.failed} failed, {self.left_out} skipped")
+        print(f"{self.passed} passed, {self.failed} failed, {self.left_out} skipped" + (f", {self.not_yet} not yet" if self.not_yet else ""))
         return 1 if self.failed or not self.passed else 0
 
 
@@ -49,12 +55,23 @@ def run(cases):
     (places.work() / "logs").mkdir(parents=True)
     report = Report()
     print(f"broker under test: {kind_under_test()}; logs and data in {places.work().relative_to(places.REPOSITORY)}", flush=True)
-    cases = [case for case in cases if installs(case, report)]
+    cases = [case for case in cases if is_possible(case, report) and installs(case, report)]
     run_clients([case for case in cases if isinstance(case, ClientCase)], report)
     for case in cases:
         if isinstance(case, LoneCase):
             attempt(case.name, report, case.run)
     return report.close()
+
+
+def is_possible(case, report):
+    """Whether the broker under test has what the case needs; says what of the case is not there yet."""
+    missing = abilities.missing(case.needs)
+    parts = abilities.missing(case.parts)
+    if missing:
+        report.is_not_yet(f"{case.name} (it needs {' and '.join(missing)})")
+    elif parts:
+        report.is_not_yet(f"in {case.name}: {', '.join(parts)}")
+    return not missing
 
 
 def installs(case, report):

@@ -1,4 +1,5 @@
 import java.util.Arrays;
+import java.util.List;
 
 /** The Java half of the suite: one program, whose first argument says what to do. */
 public class Interop {
@@ -14,6 +15,11 @@ public class Interop {
             default -> throw new IllegalArgumentException("unknown command " + args[0]);
         }
         System.out.println("OK");
+    }
+
+    /** Whether the broker under test has that ability; harness/abilities.py says so. */
+    static boolean can(String ability) {
+        return !List.of(System.getProperty("not.yet", "").split(",")).contains(ability);
     }
 
     static void check(boolean holds, String otherwise) {
