@@ -135,6 +135,10 @@ fn to_controller(node: &Arc<Node>, context: RequestContext, reader: Reader, sink
     match context.api {
         ApiKey::Fetch => controlled!(FetchRequest),
         ApiKey::FetchSnapshot => controlled!(FetchSnapshotRequest),
+        ApiKey::Vote => controlled!(VoteRequest),
+        ApiKey::BeginQuorumEpoch => controlled!(BeginQuorumEpochRequest),
+        ApiKey::EndQuorumEpoch => controlled!(EndQuorumEpochRequest),
+        ApiKey::ControllerRegistration => controlled!(ControllerRegistrationRequest),
         ApiKey::DescribeQuorum => controlled!(DescribeQuorumRequest),
         ApiKey::BrokerRegistration => controlled!(BrokerRegistrationRequest),
         ApiKey::BrokerHeartbeat => controlled!(BrokerHeartbeatRequest),

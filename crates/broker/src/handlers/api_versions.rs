@@ -52,6 +52,9 @@ const CONTROLLER_APIS: &[ApiKey] = &[
     ApiKey::AlterConfigs,
     ApiKey::CreatePartitions,
     ApiKey::IncrementalAlterConfigs,
+    ApiKey::Vote,
+    ApiKey::BeginQuorumEpoch,
+    ApiKey::EndQuorumEpoch,
     ApiKey::DescribeQuorum,
     ApiKey::UpdateFeatures,
     ApiKey::Envelope,
@@ -60,6 +63,7 @@ const CONTROLLER_APIS: &[ApiKey] = &[
     ApiKey::BrokerRegistration,
     ApiKey::BrokerHeartbeat,
     ApiKey::AllocateProducerIds,
+    ApiKey::ControllerRegistration,
 ];
 
 pub struct Served {

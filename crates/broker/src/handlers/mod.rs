@@ -1,6 +1,7 @@
 //! One file per API. A handler is a plain function on shared state.
 
 pub mod api_versions;
+mod begin_quorum_epoch;
 mod controlled;
 pub mod delete_groups;
 pub mod delete_records;
@@ -11,6 +12,7 @@ pub mod describe_log_dirs;
 pub mod describe_producers;
 mod describe_quorum;
 pub mod describe_topic_partitions;
+mod end_quorum_epoch;
 pub mod envelope;
 pub mod fetch;
 mod fetch_metadata_log;
@@ -30,6 +32,7 @@ pub mod offset_fetch;
 pub mod offset_for_leader_epoch;
 pub mod produce;
 pub mod sync_group;
+mod vote;
 
 /// `authorized_operations` of a response to a request that did not ask for them.
 pub const OPERATIONS_NOT_ASKED: i32 = i32::MIN;

@@ -1,6 +1,7 @@
 //! The controller's turn: operations of the active one, its records, and the change of office.
 
 use super::{Core, Leadership, WhenCommitted};
+use crate::network::{self, Lane};
 use ottla_base::{ErrorCode, LeaderEpoch, Time};
 use ottla_metadata::controller::{Controller, Outcome};
 use ottla_metadata::features::{MetadataVersion, VersionRange, supported_features};
@@ -144,7 +145,7 @@ impl Core {
         }
     }
 
-    /// Tells the cluster where this controller is reached (KIP-919), once per run.
+    /// Tells the active controller where this one is reached (KIP-919), once per run of the node.
     pub(super) fn register_controller(&mut self, now: Time) {
         let image = self.loader.image();
         let settings = &self.settings;
@@ -152,9 +153,24 @@ impl Core {
         let is_registered = known.is_some_and(|known| known.incarnation_id == settings.incarnation_id);
         let version = image.features.metadata_version;
         let is_supported = version.is_some_and(|version| version >= MetadataVersion::CONTROLLER_REGISTRATION);
-        if is_registered || !is_supported || !matches!(self.leadership, Leadership::Active { .. }) {
+        if is_registered || !is_supported || self.controller.is_none() {
             return;
         }
+        let request = self.registration();
+        if matches!(self.leadership, Leadership::Active { .. }) {
+            return self.control(now, move |controller, _| controller.register_controller(&request), |_| {});
+        }
+        let Some(quorum) = self.handle.upgrade().filter(|_| !self.is_registering) else { return };
+        let Some(address) = quorum.controller_address() else { return };
+        self.is_registering = true;
+        let timeout_ms = settings.raft.request_timeout_ms;
+        network::call(&*self.network, &address, Lane::Lifecycle, request, timeout_ms, move |_| {
+            // The record comes with the log; without it, the next image makes us try again.
+            quorum.submit(|core, _| core.is_registering = false);
+        });
+    }
+
+    fn registration(&self) -> ControllerRegistrationRequest {
         let listener = |e: &Endpoint| controller_registration_request::Listener {
             name: e.name.clone(),
             host: e.host.clone(),
@@ -168,13 +184,12 @@ impl Core {
             max_supported_version: range.max,
             ..Default::default()
         };
-        let request = ControllerRegistrationRequest {
-            controller_id: settings.raft.local.id,
-            incarnation_id: settings.incarnation_id,
-            listeners: settings.controller_listeners.iter().map(listener).collect(),
+        ControllerRegistrationRequest {
+            controller_id: self.settings.raft.local.id,
+            incarnation_id: self.settings.incarnation_id,
+            listeners: self.settings.controller_listeners.iter().map(listener).collect(),
             features: supported_features(false).into_iter().map(feature).collect(),
             ..Default::default()
-        };
-        self.control(now, move |controller, _| controller.register_controller(&request), |_| {});
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Raft requests that go out: raft's terms to the wire's, and the answers back into the loop.
 
+mod elections;
+
 use super::core::{Core, Fetched};
 use super::log_store::METADATA_TOPIC;
 use crate::network::{self, Address, Lane};
@@ -27,8 +29,11 @@ pub(super) fn send(core: &mut Core, to: NodeId, address: Address, correlation: u
             let message = fetch_snapshot_message(core, &fetch);
             call(core, to, &address, correlation, message, timeout_ms, receive_snapshot);
         }
-        other => {
-            tracing::debug!("no request for {other:?} yet");
+        Request::Vote(vote) => elections::send_vote(core, to, &address, correlation, &vote),
+        Request::BeginQuorumEpoch(begin) => elections::send_begin(core, to, &address, correlation, &begin),
+        Request::EndQuorumEpoch(end) => elections::send_end(core, to, &address, correlation, &end),
+        // Dynamic quorums (KIP-853) change their voters with these.
+        Request::AddVoter(_) | Request::RemoveVoter(_) | Request::UpdateVoter(_) | Request::ApiVersions => {
             fail_later(core, to, correlation, ErrorCode::UnsupportedVersion);
         }
     }
