@@ -46,6 +46,15 @@ impl MemDisk {
         Self::default()
     }
 
+    /// What is left when the process that used the disk dies: all that it wrote, and no locks. What
+    /// still holds the old disk writes into the void.
+    pub fn after_the_process_died(&self) -> MemDisk {
+        let tree = self.tree();
+        let copy = |file: &Arc<MemFile>| Arc::new(MemFile(Mutex::new(lock(&file.0).clone())));
+        let files = tree.files.iter().map(|(path, file)| (path.clone(), copy(file))).collect();
+        MemDisk(Arc::new(Mutex::new(Tree { files, dirs: tree.dirs.clone(), locks: BTreeSet::new() })))
+    }
+
     fn tree(&self) -> MutexGuard<'_, Tree> {
         lock(&self.0)
     }

@@ -1,13 +1,13 @@
-//! One combined node in memory: a disk, a clock and threads that are nothing but calls.
+//! Combined nodes in memory: disks, a clock, a network, and threads that are nothing but calls.
 
 #![allow(dead_code)] // Each test file uses its part.
 
 use bytes::Bytes;
-use ottla_base::{Clock, Disk, ErrorCode, MemDisk, Rng, SeededRng, Time};
+use ottla_base::{Clock, Disk, ErrorCode, MemDisk, NodeId, Rng, SeededRng, Time};
 use ottla_broker::Node;
 use ottla_broker::broker::{Background, Broker, BrokerParts};
 use ottla_broker::lifecycle::Phase;
-use ottla_broker::network::{Address, Call, Lane, Network};
+use ottla_broker::network::{Address, Call, CallDone, Lane, Network};
 use ottla_broker::quorum::{MetadataLog, MetadataLogConfig, Quorum, Retention, Settings};
 use ottla_broker::replicas::Replicas;
 use ottla_broker::request::{Connection, encode_request};
@@ -22,25 +22,56 @@ use ottla_raft::{Endpoints, ReplicaKey, VoterSet};
 use ottla_storage::format::{Identity, format_dirs};
 use ottla_wire::data::ResponseHeader;
 use ottla_wire::{Message, Reader, Request, Segment};
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 
 const DATA: &str = "/data";
-const PROPERTIES: &str = "process.roles=broker,controller
-node.id=1
-listeners=PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093
+const CLUSTER_ID: &str = "MkU3OEVBNTcwNTJENDM2Qk";
+
+fn broker_port(id: NodeId) -> u16 {
+    9000 + id as u16
+}
+
+fn controller_port(id: NodeId) -> u16 {
+    9500 + id as u16
+}
+
+fn properties(id: NodeId, voters: &[NodeId]) -> Properties {
+    let voters: Vec<String> = voters.iter().map(|id| format!("{id}@localhost:{}", controller_port(*id))).collect();
+    let text = format!(
+        "process.roles=broker,controller
+node.id={id}
+listeners=PLAINTEXT://localhost:{},CONTROLLER://localhost:{}
 controller.listener.names=CONTROLLER
-controller.quorum.voters=1@localhost:9093
+controller.quorum.voters={}
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=2
 group.initial.rebalance.delay.ms=0
-log.dirs=/data
-";
+log.dirs={DATA}
+",
+        broker_port(id),
+        controller_port(id),
+        voters.join(",")
+    );
+    Properties::parse(text.as_bytes(), "test").unwrap()
+}
 
+/// Moves only when told to.
 pub struct HandClock(AtomicU64);
+
+impl HandClock {
+    pub fn new() -> Arc<HandClock> {
+        Arc::new(HandClock(AtomicU64::new(1_000_000)))
+    }
+
+    pub fn pass_ms(&self, ms: u64) {
+        self.0.fetch_add(ms, Ordering::Relaxed);
+    }
+}
 
 impl Clock for HandClock {
     fn now(&self) -> Time {
@@ -49,11 +80,43 @@ impl Clock for HandClock {
     }
 }
 
-struct Nobody;
+/// Brings requests to the nodes that are plugged in, by the port of their controller's listener.
+#[derive(Default)]
+pub struct Fabric(Mutex<HashMap<u16, Arc<Node>>>);
 
-impl Network for Nobody {
-    fn call(&self, _to: &Address, _lane: Lane, call: Call) {
-        (call.done)(Err(ErrorCode::NetworkException));
+impl Fabric {
+    pub fn unplug(&self, id: NodeId) {
+        self.0.lock().unwrap().remove(&controller_port(id));
+    }
+}
+
+/// Answers even when the other side goes away.
+struct Caller(Option<CallDone>);
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        if let Some(done) = self.0.take() {
+            done(Err(ErrorCode::NetworkException));
+        }
+    }
+}
+
+impl Network for Fabric {
+    fn call(&self, to: &Address, _lane: Lane, call: Call) {
+        let node = self.0.lock().unwrap().get(&to.port).cloned();
+        let mut caller = Caller(Some(call.done));
+        let Some(node) = node else { return };
+        let (api, version) = (call.api, call.max_version);
+        let frame = (call.encode)(version, 1).unwrap();
+        let sink = Box::new(move |segments: Option<Vec<Segment>>| {
+            let mut reader = Reader::new(whole(segments.unwrap()).slice(4..));
+            ResponseHeader::decode(&mut reader, api.response_header_version(version)).unwrap();
+            if let Some(done) = caller.0.take() {
+                done(Ok((version, reader)));
+            }
+        });
+        // A request that is refused leaves the sink, and with it the caller, to be dropped.
+        let _refused = node.handle(&connection("CONTROLLER", true), whole(frame).slice(4..), sink);
     }
 }
 
@@ -94,40 +157,52 @@ impl<R> Answer<R> {
     }
 }
 
+/// An empty disk, as `kafka-storage.sh format` leaves it.
+pub fn formatted(id: NodeId) -> MemDisk {
+    let disk = MemDisk::new();
+    let identity = Identity { cluster_id: CLUSTER_ID, node_id: id };
+    let bootstrap = BootstrapMetadata::with_defaults(MetadataVersion::LATEST_PRODUCTION);
+    format_dirs(&disk, &[PathBuf::from(DATA)], &identity, &bootstrap, &SeededRng::new(100 + id as u64), 0).unwrap();
+    disk
+}
+
 fn connection(listener: &str, is_controller_listener: bool) -> Arc<Connection> {
     let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
     Arc::new(Connection { id: 1, listener: listener.into(), is_controller_listener, peer })
 }
 
 impl TestNode {
-    /// A new cluster.
+    /// A new cluster of one.
     pub fn new() -> TestNode {
-        let disk = MemDisk::new();
-        let identity = Identity { cluster_id: "MkU3OEVBNTcwNTJENDM2Qk", node_id: 1 };
-        let bootstrap = BootstrapMetadata::with_defaults(MetadataVersion::LATEST_PRODUCTION);
-        format_dirs(&disk, &[PathBuf::from(DATA)], &identity, &bootstrap, &SeededRng::new(9), 0).unwrap();
-        Self::start(&disk)
+        let test = Self::start(1, &[1], &formatted(1), Arc::default(), HandClock::new());
+        test.settle();
+        assert_eq!(test.phase(), Phase::Running);
+        test
     }
 
-    pub fn start(disk: &MemDisk) -> TestNode {
-        let clock = Arc::new(HandClock(AtomicU64::new(1_000_000)));
-        let rng: Arc<dyn Rng> = Arc::new(SeededRng::new(1));
-        let network: Arc<dyn Network> = Arc::new(Nobody);
+    pub fn start(
+        id: NodeId,
+        voters: &[NodeId],
+        disk: &MemDisk,
+        fabric: Arc<Fabric>,
+        clock: Arc<HandClock>,
+    ) -> TestNode {
+        let rng: Arc<dyn Rng> = Arc::new(SeededRng::new(id as u64));
+        let network: Arc<dyn Network> = fabric.clone();
         let disk: Arc<dyn Disk> = Arc::new(disk.clone());
-        let properties = Properties::parse(PROPERTIES.as_bytes(), "test").unwrap();
-        let config = Arc::new(BrokerConfig::new(&properties).unwrap());
+        let config = Arc::new(BrokerConfig::new(&properties(id, voters)).unwrap());
         let now = clock.now();
         let logs_config = LogManagerConfig::new(vec![PathBuf::from(DATA)]);
         let logs = LogManager::start(disk.clone(), rng.clone(), logs_config, now.wall_ms).unwrap();
         let directory = logs.online_directory_ids()[0];
-        let at = Endpoints::single("CONTROLLER", "localhost", 9093);
+        let at = |id: NodeId| Endpoints::single("CONTROLLER", "localhost", controller_port(id));
         let log_config = MetadataLogConfig { segment_bytes: 1 << 20, segment_ms: i64::MAX };
         let log = MetadataLog::open(disk, &PathBuf::from(DATA), log_config, now).unwrap();
         let settings = Settings {
-            cluster_id: "MkU3OEVBNTcwNTJENDM2Qk".into(),
+            cluster_id: CLUSTER_ID.into(),
             raft: ottla_raft::Config {
-                static_voters: VoterSet::static_voters([(1, at.clone())]),
-                ..ottla_raft::Config::new(ReplicaKey::new(1, directory), "CONTROLLER", at)
+                static_voters: VoterSet::static_voters(voters.iter().map(|id| (*id, at(*id)))),
+                ..ottla_raft::Config::new(ReplicaKey::new(id, directory), "CONTROLLER", at(id))
             },
             rng: rng.clone(),
             bootstrap: BootstrapMetadata::with_defaults(MetadataVersion::LATEST_PRODUCTION),
@@ -137,12 +212,16 @@ impl TestNode {
             incarnation_id: rng.next_uuid(),
             controller_listeners: vec![],
         };
-        let controller = Controller::new(config.clone(), "MkU3OEVBNTcwNTJENDM2Qk", rng.clone());
+        let controller = Controller::new(config.clone(), CLUSTER_ID, rng.clone());
         let quorum = Quorum::start(settings, log, network.clone(), Some(controller), now).unwrap();
-        let endpoint =
-            Endpoint { name: "PLAINTEXT".into(), host: "localhost".into(), port: 9092, security_protocol: 0 };
+        let endpoint = Endpoint {
+            name: "PLAINTEXT".into(),
+            host: "localhost".into(),
+            port: broker_port(id),
+            security_protocol: 0,
+        };
         let broker = Broker::new(BrokerParts {
-            cluster_id: "MkU3OEVBNTcwNTJENDM2Qk".into(),
+            cluster_id: CLUSTER_ID.into(),
             advertised: vec![endpoint],
             quorum: quorum.clone(),
             network,
@@ -155,16 +234,22 @@ impl TestNode {
             config,
         });
         broker.start();
-        let node = Arc::new(Node { quorum, broker: Some(broker.clone()), clock: clock.clone() });
-        let test = TestNode {
+        let node = Arc::new(Node { quorum, broker: Some(broker), clock: clock.clone() });
+        fabric.0.lock().unwrap().insert(controller_port(id), node.clone());
+        TestNode {
             node,
             clock,
             connection: connection("PLAINTEXT", false),
             controller_connection: connection("CONTROLLER", true),
-        };
-        test.settle();
-        assert_eq!(broker.lifecycle.phase(), Phase::Running);
-        test
+        }
+    }
+
+    pub fn phase(&self) -> Phase {
+        self.node.broker.as_ref().unwrap().lifecycle.phase()
+    }
+
+    pub fn has_topic(&self, name: &str) -> bool {
+        self.node.quorum.image().topics.by_name(name).is_some()
     }
 
     /// Lets everything happen that is due now.
@@ -176,7 +261,7 @@ impl TestNode {
     }
 
     pub fn pass_ms(&self, ms: u64) {
-        self.clock.0.fetch_add(ms, Ordering::Relaxed);
+        self.clock.pass_ms(ms);
         self.settle();
     }
 
