@@ -1,6 +1,19 @@
 """Every case, in the order in which they run."""
 
-from . import console_tools, corpus, dump_log, go_clients, hand_over, java_client, kcat, kill_9, node_client, perf_tools, python_clients
+from . import (
+    console_tools,
+    corpus,
+    dump_log,
+    go_clients,
+    hand_over,
+    java_client,
+    kcat,
+    kill_9,
+    node_client,
+    perf_tools,
+    python_clients,
+    rust_client,
+)
 
 ALL = [
     *java_client.CASES,
@@ -9,6 +22,7 @@ ALL = [
     *python_clients.CASES,
     *go_clients.CASES,
     *node_client.CASES,
+    *rust_client.CASES,
     *kill_9.CASES,
     *perf_tools.CASES,
     *dump_log.CASES,

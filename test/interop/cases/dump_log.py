@@ -9,7 +9,7 @@ from harness.case import LoneCase
 
 SUFFIXES = {".log", ".index", ".timeindex", ".txnindex", ".snapshot", ".checkpoint"}
 # Small, so that the metadata log gets a snapshot.
-METADATA_BYTES_BETWEEN_SNAPSHOTS = 5_000
+METADATA_BYTES_BETWEEN_SNAPSHOTS = 2_000
 # The tool takes the start of a segment as a gap after offset -1.
 NOT_A_COMPLAINT = ("  -1 is followed by",)
 NEW_GROUPS = ("consumer-groups", "share-groups")

@@ -1,4 +1,4 @@
-"""The broker under test: one combined node, Ottla or the real Apache Kafka."""
+"""The broker under test: a node of Ottla or of the real Apache Kafka, most often broker and controller in one."""
 
 import os
 import random
@@ -35,23 +35,26 @@ def free_port(but=None):
 class Broker:
     """A data directory and the process that serves it. Formatted when made, started by `start`."""
 
-    def __init__(self, name, overrides=None):
+    def __init__(self, name, overrides=None, roles="broker,controller", node_id=1, voter=None, formatted=True):
+        """`voter` is the quorum ("ID@HOST:PORT") for a node that is not itself the controller."""
         self.directory = places.work() / name
         self.directory.mkdir(parents=True)
         self.data = self.directory / "data"
         self.log = self.directory / "broker.log"
         self.config = self.directory / "server.properties"
-        self.port = free_port()
-        self.address = f"127.0.0.1:{self.port}"
         self.kind = kind_under_test()
         self.process = None
-        controller = free_port(but=self.port)
+        ports = {"PLAINTEXT": free_port()} if "broker" in roles else {}
+        if "controller" in roles:
+            ports["CONTROLLER"] = free_port(but=ports.get("PLAINTEXT"))
+        self.port = next(iter(ports.values()))
+        self.address = f"127.0.0.1:{self.port}"
+        self.voter = voter or f"{node_id}@127.0.0.1:{ports['CONTROLLER']}"
         settings = {
-            "process.roles": "broker,controller",
-            "node.id": 1,
-            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": f"PLAINTEXT://{self.address}",
+            "process.roles": roles,
+            "node.id": node_id,
+            "controller.quorum.voters": self.voter,
+            "listeners": ",".join(f"{name}://127.0.0.1:{port}" for name, port in ports.items()),
             "controller.listener.names": "CONTROLLER",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "log.dirs": self.data,
@@ -74,7 +77,8 @@ class Broker:
             **(overrides or {}),
         }
         self.config.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
-        self.format()
+        if formatted:
+            self.format()
 
     def format(self):
         arguments = ["format", "-t", CLUSTER_ID, "-c", self.config]
@@ -86,12 +90,7 @@ class Broker:
 
     def start(self, kind=None):
         """Starts what is under test (or `kind`) on the directory and waits until it answers."""
-        if (kind or self.kind) == "ottla":
-            command = [ottla(), "server-start", self.config]
-        else:
-            flags = ["-Xmx512m", "-XX:+UseSerialGC", "-Dkafka.log.level=INFO"]
-            command = java.command(APACHE_KAFKA, "kafka.Kafka", self.config, flags=flags)
-        self.process = proc.start(command, self.log)
+        self.process = proc.start(server(kind or self.kind, self.config), self.log)
         until = time.monotonic() + START_TIMEOUT_S
         while not answers(self.port):
             if self.process.poll() is not None:
@@ -121,6 +120,14 @@ class Broker:
             process, self.process = self.process, None
             proc.kill_group(process)
             process.wait()
+
+
+def server(kind, *arguments):
+    """The command line of a server."""
+    if kind == "ottla":
+        return [ottla(), "server-start", *arguments]
+    flags = ["-Xmx512m", "-XX:+UseSerialGC", "-Dkafka.log.level=INFO"]
+    return java.command(APACHE_KAFKA, "kafka.Kafka", *arguments, flags=flags)
 
 
 def ottla():
