@@ -136,8 +136,10 @@ class Server:
         self.address = f"127.0.0.1:{self.port}"
         self.config.write_text(SETTINGS.format(port=self.port, controller=controller, data=self.folder / "data"))
         self.process = None
-        # Both by the same tool, so that both start from the same files.
-        run([*java("kafka.tools.StorageTool"), "format", "--standalone", "-t", CLUSTER_ID, "-c", self.config], self.log, timeout=120)
+        run([*self.storage_tool(), "format", "--standalone", "-t", CLUSTER_ID, "-c", self.config], self.log, timeout=120)
+
+    def storage_tool(self):
+        raise NotImplementedError
 
     def command(self):
         raise NotImplementedError
@@ -185,6 +187,9 @@ class Server:
 class ApacheKafka(Server):
     name = "Apache Kafka"
 
+    def storage_tool(self):
+        return java("kafka.tools.StorageTool")
+
     def command(self):
         gc_log = f"-Xlog:gc*:file={self.folder}/kafkaServer-gc.log:time,tags:filecount=10,filesize=100M"
         return java("kafka.Kafka", self.config, heap=STOCK_HEAP, flags=[gc_log, *JMX], level="INFO")
@@ -192,6 +197,9 @@ class ApacheKafka(Server):
 
 class Ottla(Server):
     name = "Ottla"
+
+    def storage_tool(self):
+        return [OTTLA, "kafka-storage"]
 
     def command(self):
         return [OTTLA, "server-start", self.config]
