@@ -32,8 +32,9 @@ pub fn run(mut arguments: Vec<String>) -> ExitCode {
     if let Some(command) = called_as.as_deref().and_then(commands::find) {
         return start(command, &arguments);
     }
-    let Some(name) = arguments.first().cloned() else {
-        return commands::without_arguments();
+    let name = match arguments.first() {
+        Some(word) if !word.starts_with("--override") => word.clone(),
+        _ => return commands::without_a_file(&arguments),
     };
     if let Some(command) = commands::find(&name) {
         return start(command, &arguments[1..]);

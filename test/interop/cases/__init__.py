@@ -4,6 +4,7 @@ from . import (
     console_tools,
     corpus,
     dump_log,
+    fixtures,
     go_clients,
     hand_over,
     java_client,
@@ -12,7 +13,10 @@ from . import (
     node_client,
     perf_tools,
     python_clients,
+    refusals,
     rust_client,
+    separate_roles,
+    zero_config,
 )
 
 ALL = [
@@ -27,5 +31,9 @@ ALL = [
     *perf_tools.CASES,
     *dump_log.CASES,
     *hand_over.CASES,
+    *separate_roles.CASES,
+    *refusals.CASES,
+    *fixtures.CASES,
+    *zero_config.CASES,
     *corpus.CASES,
 ]

@@ -1,4 +1,4 @@
-"""What the broker under test can do. The real Apache Kafka can do all of it; what Ottla cannot do yet stands here, a line each.
+"""What the broker under test cannot do, a line each: what Ottla has not learned yet, and what only Ottla can.
 
 A case names what it is about as a whole in `needs`, and what some parts of it are about in `parts`. What is not there yet is left out
 and said so; delete the line, and it is tested.
@@ -13,10 +13,10 @@ NOT_YET = {
         "share-groups": "share groups (KIP-932)",
         "compaction": "the log cleaner",
     },
-    "apache-kafka": {},
+    "apache-kafka": {"zero-config": "a start without any settings"},
 }
 # All there is: a name that is written wrong would never be tested.
-NAMES = {"transactions", "consumer-groups", "share-groups", "compaction"}
+NAMES = {"transactions", "consumer-groups", "share-groups", "compaction", "zero-config"}
 
 
 def kind_under_test():

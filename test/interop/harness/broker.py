@@ -80,8 +80,8 @@ class Broker:
         if formatted:
             self.format()
 
-    def format(self):
-        arguments = ["format", "-t", CLUSTER_ID, "-c", self.config]
+    def format(self, cluster_id=CLUSTER_ID):
+        arguments = ["format", "-t", cluster_id, "-c", self.config]
         if self.kind == "ottla":
             command = [places.REPOSITORY / "bin" / "kafka-storage.sh", *arguments]
         else:

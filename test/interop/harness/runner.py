@@ -43,7 +43,7 @@ class Report:
 
     def is_not_yet(self, what):
         self.not_yet += 1
-        print(f"not yet: {what}", flush=True)
+        print(f"{'not yet' if kind_under_test() == 'ottla' else 'not in Apache Kafka'}: {what}", flush=True)
 
     def close(self):
         print(f"{self.passed} passed, {self.failed} failed, {self.left_out} skipped" + (f", {self.not_yet} not yet" if self.not_yet else ""))

@@ -60,7 +60,7 @@ pub fn find(name: &str) -> Option<&'static Command> {
     COMMANDS.iter().find(|command| command.name == name)
 }
 
-/// `ottla` alone: a node that needs no configuration.
-pub fn without_arguments() -> ExitCode {
-    server_start::run(&[])
+/// `ottla` alone, or with nothing but `--override key=value`: a node that needs no configuration.
+pub fn without_a_file(overrides: &[String]) -> ExitCode {
+    server_start::run(overrides)
 }

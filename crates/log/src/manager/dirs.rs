@@ -63,9 +63,10 @@ impl Dir {
                 return Err(io::Error::new(
                     io::ErrorKind::WouldBlock,
                     format!(
-                        "failed to lock {}: another process (a Kafka or Ottla broker) is using this log directory; \
-                         stop it, or give this broker a log.dirs of its own",
-                        path.join(names::LOCK_FILE).display()
+                        "Failed to acquire lock on file {} in {}. A Kafka instance in another process or thread is using \
+                         this directory: stop it, or give this one a log.dirs of its own.",
+                        names::LOCK_FILE,
+                        path.display()
                     ),
                 ));
             }

@@ -10,6 +10,7 @@ public class Interop {
             case "after" -> Scenario.after(rest[0], rest[1], Integer.parseInt(rest[2]));
             case "go-on" -> Scenario.goOn(rest[0], rest[1], Integer.parseInt(rest[2]));
             case "shapes" -> Shapes.make(rest[0], rest[1]);
+            case "read-committed" -> ReadAll.print(rest[0], List.of(rest).subList(1, rest.length));
             case "crash-produce" -> Crash.produce(rest[0], rest[1], Integer.parseInt(rest[2]));
             case "crash-check" -> Crash.check(rest[0], rest[1], Integer.parseInt(rest[2]));
             default -> throw new IllegalArgumentException("unknown command " + args[0]);
