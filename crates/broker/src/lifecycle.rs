@@ -18,6 +18,8 @@ use std::sync::Arc;
 
 const REQUEST_TIMEOUT_MS: u64 = 4_500;
 const RETRY_AFTER_MS: u64 = 50;
+/// The session of another incarnation takes seconds to end.
+const RETRY_DUPLICATE_AFTER_MS: u64 = 500;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -41,6 +43,8 @@ struct State {
     again: bool,
     /// Which of the scheduled beats is the valid one.
     generation: u64,
+    /// Why the last registration was refused: said once.
+    refusal: Option<ErrorCode>,
     fatal: Option<String>,
 }
 
@@ -54,7 +58,15 @@ pub struct Lifecycle {
 
 impl Lifecycle {
     pub fn new(incarnation_id: Uuid, previous_epoch: i64, interval_ms: u64) -> Self {
-        let state = State { phase: Phase::Starting, epoch: -1, busy: false, again: false, generation: 0, fatal: None };
+        let state = State {
+            phase: Phase::Starting,
+            epoch: -1,
+            busy: false,
+            again: false,
+            generation: 0,
+            refusal: None,
+            fatal: None,
+        };
         Lifecycle { state: Mutex::new(state), incarnation_id, previous_epoch, interval_ms }
     }
 
@@ -184,9 +196,13 @@ fn registered(broker: &Arc<Broker>, answer: Result<BrokerRegistrationResponse, E
             broker.lifecycle.state.lock().fatal = Some(message);
         }
         error => {
-            // DUPLICATE_BROKER_REGISTRATION goes away when the other's session ends.
-            tracing::info!("registration is refused for now: {error}");
-            broker.lifecycle.finished(broker, RETRY_AFTER_MS);
+            let is_news = broker.lifecycle.state.lock().refusal.replace(error) != Some(error);
+            if is_news {
+                tracing::info!("registration is refused for now, trying again until it is not: {error}");
+            }
+            let is_duplicate = error == ErrorCode::DuplicateBrokerRegistration;
+            let wait_ms = if is_duplicate { RETRY_DUPLICATE_AFTER_MS } else { RETRY_AFTER_MS };
+            broker.lifecycle.finished(broker, wait_ms);
         }
     }
 }

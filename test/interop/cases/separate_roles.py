@@ -13,8 +13,10 @@ class SeparateRoles(LoneCase):
         java.install(APACHE_KAFKA, log)
 
     def run(self):
-        controller = Broker(f"{self.name}/controller", roles="controller", node_id=1)
-        broker = Broker(f"{self.name}/broker", roles="broker", node_id=2, voter=controller.voter)
+        # A broker that comes back is let in when the session that it had before is over, as in Apache Kafka.
+        sessions = {"broker.session.timeout.ms": 2000, "broker.heartbeat.interval.ms": 500}
+        controller = Broker(f"{self.name}/controller", sessions, roles="controller", node_id=1)
+        broker = Broker(f"{self.name}/broker", sessions, roles="broker", node_id=2, voter=controller.voter)
         try:
             controller.start()
             broker.start()
