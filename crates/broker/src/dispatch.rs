@@ -116,8 +116,14 @@ fn to_broker(broker: &Arc<Broker>, context: RequestContext, reader: Reader, sink
         ApiKey::CreateTopics => forwarded!(CreateTopicsRequest),
         ApiKey::DeleteTopics => forwarded!(DeleteTopicsRequest),
         ApiKey::CreatePartitions => forwarded!(CreatePartitionsRequest),
-        ApiKey::AlterConfigs => forwarded!(AlterConfigsRequest),
-        ApiKey::IncrementalAlterConfigs => forwarded!(IncrementalAlterConfigsRequest),
+        ApiKey::AlterConfigs => {
+            let (request, reply) = open(&context, reader, sink)?;
+            alter_configs::handle_legacy(broker, context, request, reply);
+        }
+        ApiKey::IncrementalAlterConfigs => {
+            let (request, reply) = open(&context, reader, sink)?;
+            alter_configs::handle_incremental(broker, context, request, reply);
+        }
         ApiKey::UpdateFeatures => forwarded!(UpdateFeaturesRequest),
         ApiKey::DescribeQuorum => forwarded!(DescribeQuorumRequest),
         other => return Err(BadRequest::UnknownApi(other.code())),

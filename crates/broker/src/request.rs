@@ -1,6 +1,6 @@
 //! A request on its way in, and the one answer on its way out.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use ottla_base::Time;
 use ottla_wire::data::{RequestHeader, ResponseHeader};
 use ottla_wire::{ApiKey, Message, Reader, Request, Segment, WireError, Writer};
@@ -86,6 +86,16 @@ impl<R: Message> Reply<R> {
         Reply { sink, api: Q::KEY, version, correlation_id, response: PhantomData }
     }
 
+    /// An answer that is not for a client yet: `done` gets it.
+    pub fn to<Q: Request<Response = R>>(context: &RequestContext, done: impl FnOnce(R) + Send + 'static) -> Self {
+        let version = context.version;
+        let sink = Box::new(move |segments: Option<Vec<Segment>>| match read_response::<Q>(version, segments) {
+            Ok(response) => done(response),
+            Err(error) => tracing::error!("the response to {} v{version} cannot be read: {error}", Q::KEY.name()),
+        });
+        Self::new::<Q>(context, sink)
+    }
+
     pub fn send(self, response: &R) {
         match encode_response(self.api, self.version, self.correlation_id, response) {
             Ok(frame) => (self.sink)(Some(frame)),
@@ -105,6 +115,19 @@ impl<R: Message> Reply<R> {
         let len = (message.len() as u32).to_be_bytes();
         (self.sink)(Some(vec![Segment::Bytes(Bytes::copy_from_slice(&len)), Segment::Bytes(message)]));
     }
+}
+
+fn read_response<Q: Request>(version: i16, segments: Option<Vec<Segment>>) -> Result<Q::Response, WireError> {
+    let mut frame = BytesMut::new();
+    for segment in segments.unwrap_or_default() {
+        if let Segment::Bytes(bytes) = segment {
+            frame.extend_from_slice(&bytes);
+        }
+    }
+    let mut reader = Reader::new(frame.freeze());
+    let _length = reader.i32()?;
+    ResponseHeader::decode(&mut reader, Q::KEY.response_header_version(version))?;
+    Q::Response::decode(&mut reader, version)
 }
 
 /// A whole frame: length, header, body.

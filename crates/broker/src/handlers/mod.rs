@@ -1,5 +1,6 @@
 //! One file per API. A handler is a plain function on shared state.
 
+pub mod alter_configs;
 pub mod api_versions;
 mod begin_quorum_epoch;
 mod controlled;
