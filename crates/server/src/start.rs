@@ -52,6 +52,7 @@ pub async fn start(config: BrokerConfig) -> Result<Server, StartError> {
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
+    refuse_what_would_not_protect(&config)?;
     let (clock, rng) = (Arc::new(SystemClock::new()), Arc::new(OsRng));
     let identity = identity::check(&*disk, &config, &*rng, clock.now().wall_ms)?;
     let ground =
@@ -77,6 +78,16 @@ pub async fn start(config: BrokerConfig) -> Result<Server, StartError> {
         tokio::spawn(acceptor::serve(listener, settings, node.clone(), stopping.clone()));
     }
     Ok(Server::new(node, threads, stop, failed, locks, ports))
+}
+
+/// Who names an authorizer relies on it: to go on without one would be worse than not to start.
+fn refuse_what_would_not_protect(config: &BrokerConfig) -> Result<(), StartError> {
+    match config.optional_string("authorizer.class.name").filter(|name| !name.is_empty()) {
+        None => Ok(()),
+        Some(name) => Err(StartError::new(format!(
+            "authorizer.class.name is {name}, but Ottla has no authorizer yet: everybody could do everything. Remove the setting if that is what you want."
+        ))),
+    }
 }
 
 /// The metadata log may have a directory of its own, and a controller has nothing but that.
