@@ -5,7 +5,7 @@ use crate::lifecycle::{Lifecycle, Phase};
 use crate::network::Network;
 use crate::producer_ids::ProducerIds;
 use crate::quorum::{Publisher, Quorum};
-use crate::replicas::Replicas;
+use crate::replicas::{Fetchers, Replicas, isr};
 use crate::timers::Timers;
 use crate::topic_creation::TopicCreation;
 use ottla_base::{Clock, NodeId, Rng, Time, Uuid};
@@ -46,6 +46,14 @@ pub struct BrokerSettings {
     pub offsets_topic_segment_bytes: i32,
     /// `broker.heartbeat.interval.ms`.
     pub heartbeat_interval_ms: u64,
+    /// `replica.lag.time.max.ms`, `replica.socket.timeout.ms` and `replica.fetch.*`.
+    pub replica_lag_max_ms: u64,
+    pub replica_socket_timeout_ms: u64,
+    pub replica_fetch_wait_max_ms: i32,
+    pub replica_fetch_min_bytes: i32,
+    pub replica_fetch_max_bytes: i32,
+    pub replica_fetch_response_max_bytes: i32,
+    pub replica_fetch_backoff_ms: u64,
 }
 
 impl BrokerSettings {
@@ -63,6 +71,13 @@ impl BrokerSettings {
             offsets_topic_replication_factor: config.int("offsets.topic.replication.factor") as i16,
             offsets_topic_segment_bytes: config.int("offsets.topic.segment.bytes"),
             heartbeat_interval_ms: config.int("broker.heartbeat.interval.ms").max(1) as u64,
+            replica_lag_max_ms: config.long("replica.lag.time.max.ms").max(1) as u64,
+            replica_socket_timeout_ms: config.int("replica.socket.timeout.ms").max(1) as u64,
+            replica_fetch_wait_max_ms: config.int("replica.fetch.wait.max.ms"),
+            replica_fetch_min_bytes: config.int("replica.fetch.min.bytes"),
+            replica_fetch_max_bytes: config.int("replica.fetch.max.bytes"),
+            replica_fetch_response_max_bytes: config.int("replica.fetch.response.max.bytes"),
+            replica_fetch_backoff_ms: config.int("replica.fetch.backoff.ms").max(1) as u64,
         }
     }
 }
@@ -79,6 +94,7 @@ pub struct Broker {
     pub background: Arc<dyn Background>,
     pub timers: Timers,
     pub replicas: Replicas,
+    pub fetchers: Fetchers,
     pub groups: Groups,
     pub sessions: Mutex<FetchSessions>,
     pub lifecycle: Lifecycle,
@@ -122,6 +138,7 @@ impl Broker {
             node_id: config.node_id(),
             cluster_id,
             lifecycle: Lifecycle::new(rng.next_uuid(), parts.previous_epoch, interval_ms),
+            fetchers: Fetchers::default(),
             groups: Groups::new(parts.group_config),
             sessions: Mutex::new(FetchSessions::new(limits)),
             producer_ids: ProducerIds::default(),
@@ -143,6 +160,7 @@ impl Broker {
     pub fn start(self: &Arc<Self>) {
         self.quorum.subscribe(self.clone());
         self.lifecycle.beat(self);
+        isr::watch(self);
     }
 
     pub fn me(&self) -> Option<Arc<Broker>> {
@@ -175,7 +193,8 @@ impl Broker {
 impl Publisher for Broker {
     fn publish(&self, delta: &MetadataDelta, image: &Arc<MetadataImage>, now: Time) {
         let Some(me) = self.me() else { return };
-        self.replicas.apply(self.node_id, delta, image, now);
+        self.replicas.apply(self.node_id, delta, image, &self.fetchers, now);
+        Fetchers::run(&me);
         self.groups.apply(&me, delta, now);
         if matches!(self.lifecycle.phase(), Phase::Starting | Phase::Fenced) {
             self.lifecycle.beat(&me);

@@ -141,6 +141,7 @@ fn to_controller(node: &Arc<Node>, context: RequestContext, reader: Reader, sink
     match context.api {
         ApiKey::Fetch => controlled!(FetchRequest),
         ApiKey::FetchSnapshot => controlled!(FetchSnapshotRequest),
+        ApiKey::AlterPartition => controlled!(AlterPartitionRequest),
         ApiKey::Vote => controlled!(VoteRequest),
         ApiKey::BeginQuorumEpoch => controlled!(BeginQuorumEpochRequest),
         ApiKey::EndQuorumEpoch => controlled!(EndQuorumEpochRequest),

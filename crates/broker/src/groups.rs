@@ -156,7 +156,7 @@ impl Shard {
     }
 
     fn read_all(&self) -> Result<(), String> {
-        let log = self.partition.leader_log(-1).map_err(|error| error.message)?;
+        let log = self.partition.leader_log(-1, self.broker.clock.now()).map_err(|error| error.message)?;
         let end = log.log_end_offset().map_err(|error| error.message)?;
         let mut next = log.log_start_offset();
         while next < end {

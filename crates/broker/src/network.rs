@@ -36,6 +36,8 @@ pub enum Lane {
     Lifecycle,
     /// What a broker passes on to the active controller for its clients.
     Forward,
+    /// Fetches of followers.
+    Replication,
 }
 
 pub trait Network: Send + Sync {

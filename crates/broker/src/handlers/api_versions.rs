@@ -56,6 +56,7 @@ const CONTROLLER_APIS: &[ApiKey] = &[
     ApiKey::BeginQuorumEpoch,
     ApiKey::EndQuorumEpoch,
     ApiKey::DescribeQuorum,
+    ApiKey::AlterPartition,
     ApiKey::UpdateFeatures,
     ApiKey::Envelope,
     ApiKey::FetchSnapshot,

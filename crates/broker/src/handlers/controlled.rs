@@ -149,6 +149,17 @@ impl ControllerRequest for AllocateProducerIdsRequest {
     }
 }
 
+impl ControllerRequest for AlterPartitionRequest {
+    fn run(self, core: &mut Core, context: &RequestContext, now: Time, done: Done<AlterPartitionResponse>) {
+        let asked = asked_by(context);
+        core.control(now, move |c, _| c.alter_partition(&asked, &self), done);
+    }
+
+    fn failed(&self, error: ErrorCode) -> AlterPartitionResponse {
+        AlterPartitionResponse { error_code: error.code(), ..Default::default() }
+    }
+}
+
 impl ControllerRequest for UnregisterBrokerRequest {
     fn run(self, core: &mut Core, _context: &RequestContext, now: Time, done: Done<UnregisterBrokerResponse>) {
         core.control(now, move |c, _| c.unregister_broker(&self), done);

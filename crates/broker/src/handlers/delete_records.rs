@@ -2,7 +2,7 @@
 
 use crate::broker::{Broker, topic_id_of};
 use crate::request::{Reply, RequestContext};
-use ottla_base::{ErrorCode, Offset};
+use ottla_base::{ErrorCode, Offset, Time};
 use ottla_log::{LogError, LogStartOffsetReason};
 use ottla_metadata::image::MetadataImage;
 use ottla_wire::messages::delete_records_request::DeleteRecordsPartition;
@@ -16,14 +16,14 @@ const INVALID_LOW_WATERMARK: Offset = -1;
 
 pub fn handle(
     broker: &Arc<Broker>,
-    _context: RequestContext,
+    context: RequestContext,
     request: DeleteRecordsRequest,
     reply: Reply<DeleteRecordsResponse>,
 ) {
     let image = broker.quorum.image();
     let topics = request.topics.into_iter().map(|topic| {
         let partition = |asked: &DeleteRecordsPartition| {
-            let (error, low_watermark) = match delete(broker, &image, &topic.name, asked) {
+            let (error, low_watermark) = match delete(broker, &image, &topic.name, asked, context.now) {
                 Ok(low_watermark) => (ErrorCode::None, low_watermark),
                 Err(error) => (error.code, INVALID_LOW_WATERMARK),
             };
@@ -45,6 +45,7 @@ fn delete(
     image: &MetadataImage,
     topic: &str,
     asked: &DeleteRecordsPartition,
+    now: Time,
 ) -> Result<Offset, LogError> {
     let refuse = |code| Err(LogError::new(code, String::new()));
     let topic_id = topic_id_of(image, topic);
@@ -52,7 +53,7 @@ fn delete(
         let exists = image.topics.partition(topic_id, asked.partition_index).is_some();
         return refuse(if exists { ErrorCode::NotLeaderOrFollower } else { ErrorCode::UnknownTopicOrPartition });
     };
-    let log = partition.leader_log(-1)?;
+    let log = partition.leader_log(-1, now)?;
     if !log.config().cleanup_policy.delete {
         return refuse(ErrorCode::PolicyViolation);
     }

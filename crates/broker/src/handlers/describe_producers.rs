@@ -2,7 +2,7 @@
 
 use crate::broker::{Broker, topic_id_of};
 use crate::request::RequestContext;
-use ottla_base::ErrorCode;
+use ottla_base::{ErrorCode, Time};
 use ottla_log::ProducerInfo;
 use ottla_metadata::image::MetadataImage;
 use ottla_wire::messages::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
@@ -11,12 +11,12 @@ use std::sync::Arc;
 
 pub fn handle(
     broker: &Arc<Broker>,
-    _context: &RequestContext,
+    context: &RequestContext,
     request: DescribeProducersRequest,
 ) -> DescribeProducersResponse {
     let image = broker.quorum.image();
     let topics = request.topics.into_iter().map(|topic| {
-        let partition = |index: &i32| match producers(broker, &image, &topic.name, *index) {
+        let partition = |index: &i32| match producers(broker, &image, &topic.name, *index, context.now) {
             Ok(active_producers) => {
                 PartitionResponse { partition_index: *index, active_producers, ..Default::default() }
             }
@@ -28,13 +28,19 @@ pub fn handle(
     DescribeProducersResponse { topics: topics.collect(), ..Default::default() }
 }
 
-fn producers(broker: &Broker, image: &MetadataImage, topic: &str, index: i32) -> Result<Vec<ProducerState>, ErrorCode> {
+fn producers(
+    broker: &Broker,
+    image: &MetadataImage,
+    topic: &str,
+    index: i32,
+    now: Time,
+) -> Result<Vec<ProducerState>, ErrorCode> {
     let topic_id = topic_id_of(image, topic);
     let Some(partition) = broker.replicas.get(topic_id, index) else {
         let exists = image.topics.partition(topic_id, index).is_some();
         return Err(if exists { ErrorCode::NotLeaderOrFollower } else { ErrorCode::UnknownTopicOrPartition });
     };
-    let log = partition.leader_log(-1).map_err(|error| error.code)?;
+    let log = partition.leader_log(-1, now).map_err(|error| error.code)?;
     let producers = log.producers().map_err(|error| error.code)?;
     Ok(producers.iter().map(state).collect())
 }

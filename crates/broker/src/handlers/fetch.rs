@@ -2,9 +2,9 @@
 
 use super::leader_hints::{HintedNode, LeaderHints};
 use crate::broker::Broker;
-use crate::replicas::{Partition, Waiter};
+use crate::replicas::{Partition, Waiter, isr};
 use crate::request::{Reply, RequestContext};
-use ottla_base::{ErrorCode, Offset, Time, Uuid};
+use ottla_base::{ErrorCode, NodeId, Offset, Time, Uuid};
 use ottla_log::{FetchIsolation, Log, LogError};
 use ottla_metadata::image::MetadataImage;
 use ottla_replication::{Fetching, PartitionToFetch, Seen};
@@ -37,6 +37,9 @@ pub fn handle(broker: &Arc<Broker>, context: RequestContext, request: FetchReque
     };
     let wait_ms = u64::try_from(request.max_wait_ms).unwrap_or(0);
     let found = fetch.read();
+    if replica_id >= 0 {
+        fetch.follow(replica_id, request.replica_state.replica_epoch, &found);
+    }
     if wait_ms == 0 || found.is_enough(fetch.min_bytes) || fetch.fetching.partitions.is_empty() {
         return fetch.answer(found, reply);
     }
@@ -166,7 +169,7 @@ impl Fetch {
     fn read_one(&self, wanted: &PartitionToFetch, left: usize, is_first: bool) -> PartitionData {
         let index = wanted.fetch.partition;
         let read = self.find(wanted).map_err(|code| LogError::new(code, String::new())).and_then(|partition| {
-            let log = partition.leader_log(wanted.fetch.current_leader_epoch)?;
+            let log = partition.leader_log(wanted.fetch.current_leader_epoch, self.context.now)?;
             self.read_log(log, wanted, left, is_first)
         });
         read.unwrap_or_else(|error| PartitionData {
@@ -213,6 +216,22 @@ impl Fetch {
             records: Some(data.records.map_or_else(RecordsData::default, |slice| RecordsData::Files(vec![slice]))),
             ..Default::default()
         })
+    }
+
+    /// Takes note of how far a follower has got.
+    fn follow(&self, replica_id: NodeId, broker_epoch: i64, found: &Found) {
+        for (wanted, read) in self.fetching.partitions.iter().zip(&found.reads) {
+            let Ok(partition) = self.find(wanted) else { continue };
+            if is_news(&read.data) {
+                continue;
+            }
+            let offset = wanted.fetch.fetch_offset;
+            match partition.on_follower_fetch(replica_id, broker_epoch, offset, self.context.now) {
+                Ok(Some(proposal)) => isr::propose(&self.broker, proposal),
+                Ok(None) => {}
+                Err(error) => tracing::debug!("fetch of replica {replica_id}: {error}"),
+            }
+        }
     }
 
     fn answer(self, found: Found, reply: Reply<FetchResponse>) {

@@ -2,7 +2,7 @@
 
 use crate::broker::{Broker, topic_id_of};
 use crate::request::RequestContext;
-use ottla_base::{ErrorCode, LeaderEpoch, Offset, TimestampMs};
+use ottla_base::{ErrorCode, LeaderEpoch, Offset, Time, TimestampMs};
 use ottla_log::{Log, LogError};
 use ottla_metadata::image::MetadataImage;
 use ottla_wire::messages::list_offsets_request::ListOffsetsPartition;
@@ -28,6 +28,7 @@ struct Asked<'a> {
     version: i16,
     replica_id: i32,
     read_committed: bool,
+    now: Time,
 }
 
 struct Found {
@@ -46,6 +47,7 @@ pub fn handle(broker: &Arc<Broker>, context: &RequestContext, request: ListOffse
         version: context.version,
         replica_id: request.replica_id,
         read_committed: request.isolation_level == 1,
+        now: context.now,
     };
     let mut seen = HashSet::new();
     let mut twice = HashSet::new();
@@ -119,7 +121,7 @@ impl Asked<'_> {
             partition.check_replica(asked.current_leader_epoch).map_err(|e| LogError::new(e, String::new()))?;
             &*partition.log
         } else {
-            partition.leader_log(asked.current_leader_epoch)?
+            partition.leader_log(asked.current_leader_epoch, self.now)?
         };
         self.look(log, asked.timestamp, partition.leader_epoch())
     }

@@ -2,7 +2,7 @@
 
 use super::leader_hints::{HintedNode, LeaderHints};
 use crate::broker::{Broker, is_internal_topic};
-use crate::replicas::Partition;
+use crate::replicas::{DelayedProduce, Partition, Pending};
 use crate::request::{Reply, RequestContext};
 use bytes::{Bytes, BytesMut};
 use ottla_base::{ErrorCode, Uuid};
@@ -23,10 +23,12 @@ pub fn handle(broker: &Arc<Broker>, context: RequestContext, request: ProduceReq
     let acks = request.acks;
     let image = broker.quorum.image();
     let listener = &context.connection.listener;
-    let mut appending =
-        Appending { broker, context: &context, image: &image, acks, hints: LeaderHints::new(&image, listener) };
-    let responses = request.topic_data.into_iter().map(|topic| appending.topic(topic)).collect();
+    let hints = LeaderHints::new(&image, listener);
+    let mut appending = Appending { broker, context: &context, image: &image, acks, hints, pending: vec![] };
+    let topics = request.topic_data.into_iter().enumerate();
+    let responses = topics.map(|(index, topic)| appending.topic(index, topic)).collect();
     let node_endpoints = appending.endpoints();
+    let pending = std::mem::take(&mut appending.pending);
     let response = ProduceResponse { responses, node_endpoints, ..Default::default() };
     if acks == 0 {
         return match first_error(&response) {
@@ -35,7 +37,11 @@ pub fn handle(broker: &Arc<Broker>, context: RequestContext, request: ProduceReq
             Some(error) => tracing::debug!("produce with acks=0 failed ({error}): closing the connection"),
         };
     }
-    reply.send(&response);
+    if pending.is_empty() {
+        return reply.send(&response);
+    }
+    let deadline_ms = context.now.mono_ms + u64::try_from(request.timeout_ms).unwrap_or(0);
+    DelayedProduce::park(broker, pending, response, reply, deadline_ms, context.now);
 }
 
 fn first_error(response: &ProduceResponse) -> Option<ErrorCode> {
@@ -49,10 +55,12 @@ struct Appending<'a> {
     image: &'a MetadataImage,
     acks: i16,
     hints: LeaderHints<'a>,
+    /// What is not on all in-sync replicas yet.
+    pending: Vec<Pending>,
 }
 
 impl Appending<'_> {
-    fn topic(&mut self, topic: TopicProduceData) -> TopicProduceResponse {
+    fn topic(&mut self, topic_index: usize, topic: TopicProduceData) -> TopicProduceResponse {
         let by_id = self.context.version >= 13;
         let (name, id) = if by_id {
             let name = self.image.topics.name_of(topic.topic_id).map(|name| name.to_string());
@@ -63,12 +71,13 @@ impl Appending<'_> {
         };
         let unknown = if by_id { ErrorCode::UnknownTopicId } else { ErrorCode::UnknownTopicOrPartition };
         let exists = self.image.topics.by_id(id).is_some();
-        let partition = |data: PartitionProduceData| {
+        let partition = |(place, data): (usize, PartitionProduceData)| {
             let index = data.index;
-            let result = if exists { self.partition(&name, id, data) } else { Err(unknown.into_log_error(&name)) };
+            let at = (topic_index, place);
+            let result = if exists { self.partition(&name, id, data, at) } else { Err(unknown.into_log_error(&name)) };
             self.response(index, id, result)
         };
-        let partition_responses = topic.partition_data.into_iter().map(partition).collect();
+        let partition_responses = topic.partition_data.into_iter().enumerate().map(partition).collect();
         TopicProduceResponse {
             name: if by_id { String::new() } else { name },
             topic_id: if by_id { id } else { Uuid::ZERO },
@@ -77,7 +86,13 @@ impl Appending<'_> {
         }
     }
 
-    fn partition(&self, name: &str, topic_id: Uuid, data: PartitionProduceData) -> Result<AppendInfo, LogError> {
+    fn partition(
+        &mut self,
+        name: &str,
+        topic_id: Uuid,
+        data: PartitionProduceData,
+        (topic_index, partition_index): (usize, usize),
+    ) -> Result<AppendInfo, LogError> {
         if !(-1..=1).contains(&self.acks) {
             let message = format!("acks is {}, but may be -1 (all), 0 or 1", self.acks);
             return Err(LogError::new(ErrorCode::InvalidRequiredAcks, message));
@@ -90,7 +105,13 @@ impl Appending<'_> {
         let records = data.records.as_ref().and_then(|records| records.as_bytes()).cloned().unwrap_or_default();
         check_one_batch(&records, self.context.version)?;
         let mut records = own(records);
-        partition.append(&mut records, self.acks, self.context.now, AppendOptions::client)
+        let epoch = partition.leader_epoch();
+        let info = partition.append(&mut records, self.acks, self.context.now, AppendOptions::client)?;
+        let end = info.last_offset + 1;
+        if self.acks == -1 && partition.is_replicated(epoch, end) != Some(ErrorCode::None) {
+            self.pending.push(Pending { partition, epoch, end, topic_index, partition_index });
+        }
+        Ok(info)
     }
 
     fn find(&self, name: &str, topic_id: Uuid, index: i32) -> Result<Arc<Partition>, LogError> {

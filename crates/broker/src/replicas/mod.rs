@@ -1,11 +1,16 @@
 //! The partitions of which this broker has a replica, as the metadata says.
 
+mod delayed_produce;
+mod fetcher;
+pub(crate) mod isr;
 mod log_config;
 mod partition;
 mod waiters;
 
+pub use delayed_produce::{DelayedProduce, Pending};
+pub use fetcher::Fetchers;
 pub use log_config::log_config;
-pub use partition::{CurrentLeader, Partition};
+pub use partition::{CurrentLeader, IsrProposal, Partition};
 pub use waiters::{Waiter, Waiters};
 
 use ottla_base::{NodeId, Time, TopicPartition, Uuid};
@@ -47,9 +52,19 @@ impl Replicas {
     }
 
     /// Follows the metadata: settings first, as new logs are made with them.
-    pub(crate) fn apply(&self, me: NodeId, delta: &MetadataDelta, image: &MetadataImage, now: Time) {
+    pub(crate) fn apply(
+        &self,
+        me: NodeId,
+        delta: &MetadataDelta,
+        image: &MetadataImage,
+        fetchers: &Fetchers,
+        now: Time,
+    ) {
         self.apply_configs(me, delta, image);
         for topic in delta.deleted_topics() {
+            for (id, _) in topic.partitions.iter() {
+                fetchers.forget((topic.id, id));
+            }
             self.remove_topic(topic, now);
         }
         for change in delta.changed_topics() {
@@ -58,19 +73,28 @@ impl Replicas {
             }
             for partition in &change.partitions {
                 if partition.after.replicas.as_slice().contains(&me) {
-                    self.take(me, change.topic, partition.id, partition.after, now);
+                    self.take(me, change.topic, partition.id, partition.after, fetchers, now);
                 } else {
+                    fetchers.forget((change.topic.id, partition.id));
                     self.drop_replica(change.topic, partition.id, now);
                 }
             }
         }
     }
 
-    fn take(&self, me: NodeId, topic: &TopicImage, id: i32, from: &ottla_metadata::image::Partition, now: Time) {
+    fn take(
+        &self,
+        me: NodeId,
+        topic: &TopicImage,
+        id: i32,
+        from: &ottla_metadata::image::Partition,
+        fetchers: &Fetchers,
+        now: Time,
+    ) {
         if let Some(partition) = self.get(topic.id, id) {
-            if partition.update(me, from) {
-                partition.waiters.wake(now);
-            }
+            partition.update(from, now);
+            partition.begin_if_replicated(now);
+            fetchers.follow(me, &partition);
             return;
         }
         let name = TopicPartition::new(topic.name.clone(), id);
@@ -78,8 +102,10 @@ impl Replicas {
         let is_new = from.partition_epoch == 0;
         match self.logs.get_or_create(&name, Some(topic.id), is_new, directory) {
             Ok(log) => {
-                let partition = Partition::new(me, topic.name.clone(), topic.id, id, log, from);
-                self.partitions.write().insert((topic.id, id), Arc::new(partition));
+                let partition = Arc::new(Partition::new(me, topic.name.clone(), topic.id, id, log, from));
+                self.partitions.write().insert((topic.id, id), partition.clone());
+                partition.begin_if_replicated(now);
+                fetchers.follow(me, &partition);
             }
             Err(error) => tracing::error!("partition {name} is offline: {error}"),
         }
