@@ -80,13 +80,15 @@ impl Clock for HandClock {
     }
 }
 
-/// Brings requests to the nodes that are plugged in, by the port of their controller's listener.
+/// Brings requests to the nodes that are plugged in, by the ports of their listeners.
 #[derive(Default)]
 pub struct Fabric(Mutex<HashMap<u16, Arc<Node>>>);
 
 impl Fabric {
     pub fn unplug(&self, id: NodeId) {
-        self.0.lock().unwrap().remove(&controller_port(id));
+        let mut nodes = self.0.lock().unwrap();
+        nodes.remove(&controller_port(id));
+        nodes.remove(&broker_port(id));
     }
 }
 
@@ -116,7 +118,9 @@ impl Network for Fabric {
             }
         });
         // A request that is refused leaves the sink, and with it the caller, to be dropped.
-        let _refused = node.handle(&connection("CONTROLLER", true), whole(frame).slice(4..), sink);
+        let is_controller = to.port >= controller_port(0);
+        let listener = if is_controller { "CONTROLLER" } else { "PLAINTEXT" };
+        let _refused = node.handle(&connection(listener, is_controller), whole(frame).slice(4..), sink);
     }
 }
 
@@ -235,7 +239,9 @@ impl TestNode {
         });
         broker.start();
         let node = Arc::new(Node { quorum, broker: Some(broker), clock: clock.clone() });
-        fabric.0.lock().unwrap().insert(controller_port(id), node.clone());
+        for port in [controller_port(id), broker_port(id)] {
+            fabric.0.lock().unwrap().insert(port, node.clone());
+        }
         TestNode {
             node,
             clock,
