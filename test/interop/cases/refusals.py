@@ -3,7 +3,7 @@
 import socket
 import subprocess
 
-from harness import java, proc
+from harness import abilities, java, proc
 from harness.broker import APACHE_KAFKA, Broker, free_port, server
 from harness.case import LoneCase
 
@@ -22,6 +22,8 @@ class Refusals(LoneCase):
         self.other_node()
         self.port_taken()
         self.directory_in_use()
+        if not abilities.can("acls"):
+            self.authorizer()
 
     def unformatted(self):
         broker = Broker(f"{self.name}/unformatted", formatted=False)
@@ -68,6 +70,12 @@ class Refusals(LoneCase):
                 broker.stop()
             finally:
                 broker.kill()
+
+    def authorizer(self):
+        """Who names an authorizer relies on it."""
+        name = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
+        broker = Broker(f"{self.name}/authorizer", {"authorizer.class.name": name})
+        self.refuses(broker, "authorizer.class.name", name)
 
     def refuses(self, broker, *words, config=None, kind=None):
         """Starts it, and expects that it ends by itself and says all of the words."""

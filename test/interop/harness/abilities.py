@@ -12,11 +12,12 @@ NOT_YET = {
         "consumer-groups": "groups of the consumer protocol (KIP-848)",
         "share-groups": "share groups (KIP-932)",
         "compaction": "the log cleaner",
+        "acls": "an authorizer",
     },
     "apache-kafka": {"zero-config": "a start without any settings"},
 }
 # All there is: a name that is written wrong would never be tested.
-NAMES = {"transactions", "consumer-groups", "share-groups", "compaction", "zero-config"}
+NAMES = {"transactions", "consumer-groups", "share-groups", "compaction", "acls", "zero-config"}
 
 
 def kind_under_test():

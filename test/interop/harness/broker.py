@@ -100,6 +100,20 @@ class Broker:
                 raise proc.Failed(f"the broker did not answer in {START_TIMEOUT_S} s; end of {self.log}:\n{proc.tail(self.log)}")
             time.sleep(0.05)
 
+    def peak_memory_mib(self):
+        """The most that was ever resident."""
+        for line in open(f"/proc/{self.process.pid}/status", encoding="utf-8"):
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) // 1024
+        raise proc.Failed("the broker has ended")
+
+    def connections(self):
+        """How many connections it has with clients, those half closed included."""
+        listening = "0A"
+        sockets = (line.split() for line in open("/proc/net/tcp", encoding="utf-8").readlines()[1:])
+        mine = (state for _, local, _, state, *_, inode in (socket[:4] + [socket[9]] for socket in sockets) if local.endswith(f":{self.port:04X}") and inode != "0")
+        return sum(1 for state in mine if state != listening)
+
     def stop(self):
         """SIGTERM, as an operator stops it. It must end by itself."""
         process, self.process = self.process, None
