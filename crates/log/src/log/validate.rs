@@ -7,8 +7,7 @@ use bytes::Bytes;
 use ottla_base::{ErrorCode, TimestampMs, TopicPartition};
 use ottla_wire::records::{
     Batch, BatchBuilder, BatchHeader, Compression, RECORD_BATCH_OVERHEAD, RecordView, RecordsError, RecordsSummary,
-    TimestampType, check_client_header, check_records, decompress, headers, record_views, set_max_timestamp,
-    verify_crc,
+    TimestampType, check_batch, check_client_header, decompress, headers, record_views, set_max_timestamp, verify_crc,
 };
 use std::borrow::Cow;
 
@@ -55,9 +54,10 @@ impl Validator<'_> {
             check_client_header(&header).map_err(|error| self.refuse(&error))?;
         }
         let source = header.compression().map_err(|error| self.refuse(&error))?;
-        let payload = self.payload(source, bytes)?;
-        let summary = check_records(&header, &payload).map_err(|error| self.refuse(&error))?;
-        self.check_each_record(&header, &summary, &payload)?;
+        // Piece by piece: what a small batch decompresses to never has to fit into memory.
+        let summary = check_batch(&header, bytes, &mut Vec::new(), self.decompressed_limit());
+        let summary = summary.map_err(|error| self.refuse(&error))?;
+        self.check_each_record(&header, &summary, bytes)?;
 
         let target = self.target_compression(source);
         // Control records stay readable without a decompressor, unless their writer wanted otherwise.
@@ -65,7 +65,6 @@ impl Validator<'_> {
         let uncompressed = source == Compression::None && target == Compression::None;
         let in_place = as_is || uncompressed || (source == target && summary.consecutive_offsets);
         let (bytes, header) = if in_place {
-            drop(payload);
             self.stamp(bytes, &summary);
             let header = BatchHeader::parse(bytes).map_err(|error| self.refuse(&error))?;
             (BatchBytes::Given(bytes), header)
@@ -116,14 +115,20 @@ impl Validator<'_> {
         ))
     }
 
-    fn payload<'b>(&self, source: Compression, batch: &'b [u8]) -> Result<Cow<'b, [u8]>> {
-        let records = batch.get(RECORD_BATCH_OVERHEAD..).unwrap_or_default();
-        if source == Compression::None {
-            return Ok(Cow::Borrowed(records));
-        }
+    fn decompressed_limit(&self) -> usize {
         let relative = self.config.max_message_bytes.max(0) as usize * DECOMPRESSED_FACTOR;
-        let limit = MIN_DECOMPRESSED_LIMIT.max(relative);
-        decompress(source, records, limit).map(Cow::Owned).map_err(|error| self.refuse(&error))
+        MIN_DECOMPRESSED_LIMIT.max(relative)
+    }
+
+    fn payload<'b>(&self, header: &BatchHeader, batch: &'b [u8]) -> Result<Cow<'b, [u8]>> {
+        let records = batch.get(RECORD_BATCH_OVERHEAD..).unwrap_or_default();
+        match header.compression().map_err(|error| self.refuse(&error))? {
+            Compression::None => Ok(Cow::Borrowed(records)),
+            codec => {
+                let records = decompress(codec, records, self.decompressed_limit());
+                records.map(Cow::Owned).map_err(|error| self.refuse(&error))
+            }
+        }
     }
 
     fn target_compression(&self, source: Compression) -> Compression {
@@ -186,7 +191,7 @@ impl Validator<'_> {
     }
 
     /// The summary tells whether anything can be wrong; only then are the records looked at once more.
-    fn check_each_record(&self, header: &BatchHeader, summary: &RecordsSummary, payload: &[u8]) -> Result<()> {
+    fn check_each_record(&self, header: &BatchHeader, summary: &RecordsSummary, batch: &[u8]) -> Result<()> {
         let out_of_range = self.create_time()
             && summary.min_timestamp != -1
             && (self.timestamp_out_of_range(summary.min_timestamp)
@@ -197,7 +202,8 @@ impl Validator<'_> {
         }
         let mut record_errors = Vec::new();
         let mut code = ErrorCode::InvalidRecord;
-        for (index, view) in record_views(header, payload).enumerate() {
+        let payload = self.payload(header, batch)?;
+        for (index, view) in record_views(header, &payload).enumerate() {
             let view = view.map_err(|error| self.refuse(&error))?;
             if let Some((record_code, message)) = self.record_error(header, &view) {
                 if record_code == ErrorCode::InvalidTimestamp {
