@@ -14,10 +14,13 @@ NOT_YET = {
         "compaction": "the log cleaner",
         "acls": "an authorizer",
     },
-    "apache-kafka": {"zero-config": "a start without any settings"},
+    "apache-kafka": {
+        "zero-config": "a start without any settings",
+        "mixed": "a cluster of Ottla and Apache Kafka",
+    },
 }
 # All there is: a name that is written wrong would never be tested.
-NAMES = {"transactions", "consumer-groups", "share-groups", "compaction", "acls", "zero-config"}
+NAMES = {"transactions", "consumer-groups", "share-groups", "compaction", "acls", "zero-config", "mixed"}
 
 
 def kind_under_test():
