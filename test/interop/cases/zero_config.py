@@ -22,7 +22,7 @@ class ZeroConfig(LoneCase):
         folder = places.work() / self.name
         folder.mkdir()
         port = free_port()
-        controller = free_port(but=port)
+        controller = free_port()
         # Only so that cases do not meet on 9092.
         overrides = [f"listeners=PLAINTEXT://localhost:{port},CONTROLLER://localhost:{controller}", f"controller.quorum.voters=1@localhost:{controller}"]
         command = [ottla(), *(word for override in overrides for word in ("--override", override))]

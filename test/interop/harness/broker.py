@@ -1,5 +1,6 @@
 """The broker under test: a node of Ottla or of the real Apache Kafka, most often broker and controller in one."""
 
+import fcntl
 import os
 import random
 import signal
@@ -18,17 +19,25 @@ START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 60
 
 
-def free_port(but=None):
+# Kept open: the ports are ours until we end, whether somebody listens there or not.
+reserved = []
+
+
+def free_port():
+    folder = places.INSTALLED / "ports"
+    folder.mkdir(parents=True, exist_ok=True)
     for port in random.sample(PORTS, len(PORTS)):
-        if port == but:
-            continue
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
+        reservation = open(folder / str(port), "w", encoding="utf-8")
+        try:
+            fcntl.flock(reservation, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                pass
+        except OSError:
+            reservation.close()
+        else:
+            reserved.append(reservation)
+            return port
     raise proc.Failed(f"no free port from {PORTS.start} to {PORTS.stop - 1}")
 
 
@@ -46,7 +55,7 @@ class Broker:
         self.process = None
         ports = {"PLAINTEXT": free_port()} if "broker" in roles else {}
         if "controller" in roles:
-            ports["CONTROLLER"] = free_port(but=ports.get("PLAINTEXT"))
+            ports["CONTROLLER"] = free_port()
         self.port = next(iter(ports.values()))
         self.address = f"127.0.0.1:{self.port}"
         self.voter = voter or f"{node_id}@127.0.0.1:{ports['CONTROLLER']}"

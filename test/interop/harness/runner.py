@@ -1,5 +1,6 @@
 """Installs, runs and reports the cases."""
 
+import fcntl
 import os
 import shutil
 import time
@@ -51,6 +52,23 @@ class Report:
 
 
 def run(cases):
+    with be_alone():
+        return run_alone(cases)
+
+
+def be_alone():
+    """Two runs would empty each other's folders: the second one waits."""
+    places.INSTALLED.mkdir(parents=True, exist_ok=True)
+    file = open(places.work().with_suffix(".lock"), "w", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("another run against this kind of broker is under way: waiting for its end", flush=True)
+        fcntl.flock(file, fcntl.LOCK_EX)
+    return file
+
+
+def run_alone(cases):
     shutil.rmtree(places.work(), ignore_errors=True)
     (places.work() / "logs").mkdir(parents=True)
     report = Report()
