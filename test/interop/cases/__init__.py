@@ -17,6 +17,7 @@ from . import (
     refusals,
     rust_client,
     separate_roles,
+    three_nodes,
     zero_config,
 )
 
@@ -34,6 +35,7 @@ ALL = [
     *hand_over.CASES,
     *garbage.CASES,
     *separate_roles.CASES,
+    *three_nodes.CASES,
     *refusals.CASES,
     *fixtures.CASES,
     *zero_config.CASES,

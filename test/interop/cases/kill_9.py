@@ -23,7 +23,7 @@ class Kill9(LoneCase):
         producer = None
         try:
             broker.start()
-            command = java.command(APACHE_KAFKA, "Interop", "crash-produce", broker.address, self.name, RECORDS)
+            command = java.command(APACHE_KAFKA, "Interop", "crash-produce", broker.address, self.name, RECORDS, 1)
             producer = proc.start(command, log)
             for acknowledged in KILL_AT:
                 proc.wait_for_line(producer, log, f"acked {acknowledged}", timeout=90)

@@ -44,8 +44,8 @@ def free_port():
 class Broker:
     """A data directory and the process that serves it. Formatted when made, started by `start`."""
 
-    def __init__(self, name, overrides=None, roles="broker,controller", node_id=1, voter=None, formatted=True):
-        """`voter` is the quorum ("ID@HOST:PORT") for a node that is not itself the controller."""
+    def __init__(self, name, overrides=None, roles="broker,controller", node_id=1, voter=None, controller_port=None, formatted=True):
+        """`voter` is the quorum ("ID@HOST:PORT,…"), for a node that is not itself all of it."""
         self.directory = places.work() / name
         self.directory.mkdir(parents=True)
         self.data = self.directory / "data"
@@ -55,7 +55,7 @@ class Broker:
         self.process = None
         ports = {"PLAINTEXT": free_port()} if "broker" in roles else {}
         if "controller" in roles:
-            ports["CONTROLLER"] = free_port()
+            ports["CONTROLLER"] = controller_port or free_port()
         self.port = next(iter(ports.values()))
         self.address = f"127.0.0.1:{self.port}"
         self.voter = voter or f"{node_id}@127.0.0.1:{ports['CONTROLLER']}"
@@ -99,7 +99,13 @@ class Broker:
 
     def start(self, kind=None):
         """Starts what is under test (or `kind`) on the directory and waits until it answers."""
+        self.launch(kind)
+        self.wait()
+
+    def launch(self, kind=None):
         self.process = proc.start(server(kind or self.kind, self.config), self.log)
+
+    def wait(self):
         until = time.monotonic() + START_TIMEOUT_S
         while not answers(self.port):
             if self.process.poll() is not None:

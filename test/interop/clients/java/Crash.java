@@ -7,6 +7,7 @@ import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.common.TopicPartitionInfo;
 
 /** An idempotent producer that goes on while its broker is killed and started again. */
 final class Crash {
@@ -14,9 +15,9 @@ final class Crash {
     private static final int REPORT_EVERY = 10_000;
 
     /** Sends `count` records, and says "acked N" at every 10,000th acknowledgement: the runner kills the broker on those. */
-    static void produce(String broker, String topic, int count) throws Exception {
+    static void produce(String broker, String topic, int count, short replicas) throws Exception {
         try (Admin admin = Clients.admin(broker)) {
-            admin.createTopics(List.of(new NewTopic(topic, Sample.PARTITIONS, (short) 1))).all().get();
+            admin.createTopics(List.of(new NewTopic(topic, Sample.PARTITIONS, replicas))).all().get();
         }
         AtomicInteger acked = new AtomicInteger();
         AtomicReference<Exception> error = new AtomicReference<>();
@@ -49,6 +50,19 @@ final class Crash {
             throw error.get();
         }
         Interop.check(acked.get() == count, "acknowledged " + acked + " of " + count);
+    }
+
+    /** Every partition has that many replicas in sync. */
+    static void waitUntilInSync(String broker, String topic, int replicas) throws Exception {
+        try (Admin admin = Clients.admin(broker)) {
+            long until = System.nanoTime() + Clients.PATIENCE.toNanos();
+            List<TopicPartitionInfo> partitions;
+            do {
+                partitions = admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic).partitions();
+                Interop.check(System.nanoTime() < until, "not in sync: " + partitions);
+                Thread.sleep(100);
+            } while (!partitions.stream().allMatch(partition -> partition.isr().size() == replicas));
+        }
     }
 
     /** Everything is there once, in the order it was sent. */

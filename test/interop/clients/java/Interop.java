@@ -12,7 +12,8 @@ public class Interop {
             case "shapes" -> Shapes.make(rest[0], rest[1]);
             case "read-committed" -> ReadAll.print(rest[0], List.of(rest).subList(1, rest.length));
             case "steady" -> Steady.run(rest[0], rest[1], Integer.parseInt(rest[2]));
-            case "crash-produce" -> Crash.produce(rest[0], rest[1], Integer.parseInt(rest[2]));
+            case "crash-produce" -> Crash.produce(rest[0], rest[1], Integer.parseInt(rest[2]), Short.parseShort(rest[3]));
+            case "in-sync" -> Crash.waitUntilInSync(rest[0], rest[1], Integer.parseInt(rest[2]));
             case "crash-check" -> Crash.check(rest[0], rest[1], Integer.parseInt(rest[2]));
             default -> throw new IllegalArgumentException("unknown command " + args[0]);
         }
